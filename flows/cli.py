@@ -1,0 +1,106 @@
+"""The commands that need Prefect: `ladnn retrain`, `schedule`, `approve`. They join the `ladnn` command line.
+
+Prefect is imported by the commands, not with this module, so that the other commands stay quick.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.environment import prepare_prefect
+from ladnn.config import load_config
+from ladnn.errors import RetrainError
+from ladnn.platform import check_free_space, open_platform
+from ladnn.result import emit, results_only_on_stdout
+from ladnn.settings import Settings
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the `ladnn` command line."""
+    app.command()(retrain)
+    app.command()(schedule)
+    app.command()(approve)
+
+
+def retrain(
+    config: ConfigFile,
+    force: Annotated[bool, typer.Option(help="Retrain although neither data nor experiment changed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the weekly retrain now: intake, dataset, training, evaluation, gates, promotion."""
+    started_s = time.perf_counter()
+    experiment = load_config(config)
+    platform = open_platform()
+    check_free_space(platform.settings)
+    with _only_retrain(platform.settings), results_only_on_stdout():
+        prepare_prefect(os.environ, platform.settings.home)
+        from flows.retrain import retrain as flow
+
+        summary = flow(experiment.model_dump(mode="json"), force)
+    if as_json:
+        emit(summary)
+        return
+    from ladnn.presentation import print_retrain
+
+    print_retrain(summary, platform.settings, time.perf_counter() - started_s)
+
+
+def schedule(
+    config: ConfigFile,
+    cron: Annotated[str, typer.Option(help="When to retrain, in UTC.")] = "0 3 * * 1",
+) -> None:
+    """Serve the retrain on a schedule until stopped; Prefect keeps the runs."""
+    experiment = load_config(config)
+    platform = open_platform()
+    prepare_prefect(os.environ, platform.settings.home)
+    from flows.schedule import serve_weekly
+
+    serve_weekly(experiment, cron)
+
+
+def approve(
+    retrain_id: Annotated[str, typer.Argument(help="A held retrain, see `ladnn history`.")],
+    reason: Annotated[str, typer.Option(help="Why what could not be evaluated is accepted.")],
+    by: Annotated[str, typer.Option(help="Who accepts it.", envvar="USER")],
+    as_json: Json = False,
+) -> None:
+    """Accept a held candidate by name and reason, and promote it."""
+    from ladnn.governance.decision import read_decision
+    from ladnn.registry.challenger import approve_challenger
+    from ladnn.registry.tracking import Tracking
+
+    platform = open_platform()
+    decision = read_decision(platform.store, retrain_id)
+    if decision is None:
+        raise RetrainError(f"retrain {retrain_id} has no decision; see `ladnn history` for the retrains there are")
+    with _only_retrain(platform.settings), results_only_on_stdout():
+        tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
+        model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
+    if as_json:
+        emit(
+            {"retrain_id": retrain_id, "status": "promoted", "model_version": model_version, "by": by, "reason": reason}
+        )
+    else:
+        typer.echo(f"promoted: model version {model_version} (models:/ladnn@champion), accepted by {by}: {reason}")
+
+
+@contextmanager
+def _only_retrain(settings: Settings) -> Iterator[None]:
+    """Keep a second retrain or approval of this installation out; a killed one leaves no lock behind."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / "retrain.lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RetrainError(f"another retrain is running here (it holds {path}); wait for it to end") from error
+        yield

@@ -1,0 +1,29 @@
+"""The intake flow: everything that waits in the inbox ends accepted or in quarantine."""
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from ladnn.intake.process import IntakeReport, take_in
+from ladnn.platform import open_platform
+from ladnn.progress import progress_bar, say
+
+
+@task(cache_policy=NO_CACHE)
+def take_in_contributions() -> IntakeReport:
+    """Take in what waits, and name what was set aside."""
+    platform = open_platform()
+    with progress_bar("intake: contributions") as bar:
+        report = take_in(platform.store, platform.settings.pseudonym_key(), bar)
+    say(
+        f"  {report.n_contributions} new contributions, {report.n_known} known; "
+        f"{report.n_accepted} images accepted, {len(report.quarantined)} quarantined"
+    )
+    for item in report.quarantined:
+        say(f"  quarantined: {item}")
+    return report
+
+
+@flow(name="intake")
+def intake() -> IntakeReport:
+    """Run intake alone, such as every hour between two retrains."""
+    return take_in_contributions()

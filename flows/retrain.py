@@ -1,0 +1,173 @@
+"""The weekly retrain: intake, dataset version, variants, evaluation, gates, decision, promotion.
+
+Each stage leaves its document in the object store, so a run that was killed is finished by the next one.
+"""
+
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.intake import take_in_contributions
+from flows.stages import StageClock
+from flows.train_variant import train_variant
+from ladnn import __version__
+from ladnn.config import ExperimentConfig, parse_config
+from ladnn.dataset.version import DatasetVersion, freeze
+from ladnn.errors import RetrainError
+from ladnn.evaluation.validation import Validated, select_candidate, validate_variant
+from ladnn.governance.decision import Decision, decide
+from ladnn.platform import check_free_space, open_platform
+from ladnn.progress import say
+from ladnn.registry import retrain_runs
+from ladnn.registry.bundle import assemble_bundle
+from ladnn.registry.challenger import check_replaceable, promote_challenger
+from ladnn.registry.model_versions import follow_log
+from ladnn.registry.promotion import champion
+from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise, supersede_unfinished
+from ladnn.registry.test_set import TestResult, open_test_set
+from ladnn.registry.tracking import Tracking
+from ladnn.retrain import Found, Plan, plan_retrain
+from ladnn.training.variant import Trained, read_trained
+
+
+@flow(name="retrain")
+def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
+    """Retrain on all that was contributed, and promote the result if it is good enough.
+
+    Args:
+        experiment: values of an experiment configuration.
+        force: retrain although neither data nor experiment changed.
+    """
+    config, clock = parse_config(experiment, "of the retrain flow"), StageClock()
+    with clock.stage("intake"):
+        take_in_contributions()
+    with clock.stage("dataset"):
+        version = freeze_dataset(config)
+        found = plan(version, config, force)
+    if found.state == "ended":
+        return nothing_new(found.plan)
+    with clock.stage("tracking"):
+        open_runs(found.plan, version)
+    for variant in config.variants:
+        with clock.stage(f"train {variant.name}"):
+            train_variant(found.plan.retrain_id, variant.name)
+    with clock.stage("evaluate"):
+        candidate = validate_and_select(found.plan)
+        bundle_id = bundle_candidate(found.plan, candidate, version)
+        test = test_candidate(found.plan, version, bundle_id)
+    with clock.stage("decide"):
+        decision = decide_on(found.plan, candidate, test)
+    with clock.stage("promote"):
+        model_version = promote_if_decided(decision, test)
+    return conclude(found.plan, decision, model_version, clock)
+
+
+@task(cache_policy=NO_CACHE)
+def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
+    """Freeze all that intake accepted."""
+    platform = open_platform()
+    check_free_space(platform.settings)
+    check_replaceable(platform.store, synthetic=config.data.synthetic)
+    version = freeze(platform.store, config.data)
+    parts = ", ".join(f"{name} {count.n_images} of {count.n_groups} patients" for name, count in version.splits.items())
+    say(f"  dataset version {version.id}: {version.n_images} images ({parts})")
+    return version
+
+
+@task(cache_policy=NO_CACHE)
+def plan(version: DatasetVersion, config: ExperimentConfig, force: bool) -> Found:
+    """Find out whether there is anything to do."""
+    found = plan_retrain(open_platform().store, version.id, config, __version__, force=force)
+    say(f"  retrain {found.plan.retrain_id}: {found.state}")
+    return found
+
+
+@task(cache_policy=NO_CACHE)
+def nothing_new(ended: Plan) -> RetrainSummary:
+    """Report the retrain that ended before; repair what a crash may have left behind it."""
+    platform = open_platform()
+    if champion(platform.store) is not None:
+        follow_log(_tracking(), platform.store)
+    return summarise(platform.store, ended, "nothing new")
+
+
+@task(cache_policy=NO_CACHE)
+def open_runs(current: Plan, version: DatasetVersion) -> None:
+    """Open the retrain's run in MLflow and end those of retrains that newer data overtook."""
+    tracking, store = _tracking(), open_platform().store
+    for retrain_id in supersede_unfinished(store, current):
+        say(f"  retrain {retrain_id} was broken off before and is superseded by this one")
+        tracking.finish(tracking.parent_run(retrain_id, {}), "KILLED")
+    retrain_runs.begin(tracking, current, version)
+    if champion(store) is not None:
+        follow_log(tracking, store)
+
+
+@task(cache_policy=NO_CACHE)
+def validate_and_select(current: Plan) -> Validated:
+    """Measure every variant on validation and choose the candidate."""
+    platform, tracking = open_platform(), _tracking()
+    results = []
+    for variant in current.config.variants:
+        validated = validate_variant(platform.store, current, variant.name, platform.settings.cache)
+        run_id = retrain_runs.begin_variant(tracking, current, variant.name)
+        retrain_runs.log_validation(tracking, run_id, validated.scores, validated.threshold)
+        results.append(validated)
+    return select_candidate(results)
+
+
+@task(cache_policy=NO_CACHE)
+def bundle_candidate(current: Plan, candidate: Validated, version: DatasetVersion) -> str:
+    """Write the candidate's bundle: from here on, what is measured is what would be served."""
+    store = open_platform().store
+    trained = _trained(current, candidate)
+    return assemble_bundle(store, current, trained, candidate, synthetic=version.synthetic)
+
+
+@task(cache_policy=NO_CACHE)
+def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> TestResult:
+    """Open the test set, once, for candidate and champion."""
+    platform = open_platform()
+    return open_test_set(platform.store, current, version, bundle_id, platform.settings.cache)
+
+
+@task(cache_policy=NO_CACHE)
+def decide_on(current: Plan, candidate: Validated, test: TestResult) -> Decision:
+    """Run the gates and record the decision."""
+    tracking, store = _tracking(), open_platform().store
+    decision = decide(
+        store, current.retrain_id, candidate.variant.name, test.candidate_bundle, test.evidence, current.config.gates
+    )
+    retrain_runs.log_decision(tracking, tracking.parent_run(current.retrain_id, {}), test, decision)
+    return decision
+
+
+@task(cache_policy=NO_CACHE)
+def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
+    """Register and promote a candidate that passed; return its model version."""
+    if decision.outcome != "promote":
+        return None
+    return promote_challenger(open_platform().store, _tracking(), decision, test, by="gates", reason="all gates passed")
+
+
+@task(cache_policy=NO_CACHE)
+def conclude(current: Plan, decision: Decision, model_version: str | None, clock: StageClock) -> RetrainSummary:
+    """End the retrain, in the store last of all."""
+    store, tracking = open_platform().store, _tracking()
+    status = ENDINGS[decision.outcome]
+    retrain_runs.end(tracking, summarise(store, current, status))
+    finish_retrain(store, current.retrain_id, status, model_version, clock.times())
+    return summarise(store, current)
+
+
+def _tracking() -> Tracking:
+    settings = open_platform().settings
+    return Tracking(settings.tracking_uri, settings.artifact_root)
+
+
+def _trained(current: Plan, candidate: Validated) -> Trained:
+    trained = read_trained(open_platform().store, current.retrain_id, candidate.variant.name)
+    if trained is None:
+        raise RetrainError(f"variant {candidate.variant.name} lost its training result; run the retrain again")
+    return trained

@@ -1,0 +1,39 @@
+"""The flow that trains one variant of a planned retrain: one GPU job in production, a sub-flow when embedded."""
+
+from prefect import flow
+
+from ladnn.errors import RetrainError
+from ladnn.platform import open_platform
+from ladnn.progress import progress_bar, say
+from ladnn.registry.retrain_runs import begin_variant, log_epoch
+from ladnn.registry.tracking import Tracking
+from ladnn.retrain import read_plan
+from ladnn.training.fit import EpochRecord, Progress
+from ladnn.training.variant import read_trained
+from ladnn.training.variant import train_variant as train
+
+
+@flow(name="train-variant")
+def train_variant(retrain_id: str, variant: str) -> None:
+    """Train a variant unless it is trained; weights, graph and epochs end in the store and in MLflow."""
+    platform = open_platform()
+    settings, store = platform.settings, platform.store
+    plan = read_plan(store, retrain_id)
+    if plan is None:
+        raise RetrainError(f"there is no retrain {retrain_id}; see `ladnn history`")
+    if read_trained(store, retrain_id, variant) is not None:
+        say(f"  {variant} was trained before; kept")
+        return
+    tracking = Tracking(settings.tracking_uri, settings.artifact_root)
+    run_id = begin_variant(tracking, plan, variant)
+
+    def on_epoch(record: EpochRecord) -> None:
+        log_epoch(tracking, run_id, record)
+        auroc = "n/a" if record.validation_auroc is None else f"{record.validation_auroc:.3f}"
+        say(
+            f"  {variant}: epoch {record.epoch}/{plan.config.training.epochs}, diagnosis loss "
+            f"{record.train_diagnosis_loss:.3f}, validation AUROC {auroc}, {record.images_per_second:.1f} images/s"
+        )
+
+    with progress_bar(f"train {variant}: steps") as bar:
+        train(store, retrain_id, variant, settings.cache, progress=Progress(on_epoch, bar))

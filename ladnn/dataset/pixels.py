@@ -1,0 +1,94 @@
+"""Pixels of a set of records at a network's input size: decoded once, kept in a memory-mapped cache file.
+
+The cache can be deleted at any time; its name is the digest of what it was made from.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ladnn.errors import DigestMismatchError
+from ladnn.intake.decode import canonical_digest, decode_canonical
+from ladnn.intake.record import image_key
+from ladnn.progress import Steps, no_steps
+from ladnn.store import ObjectStore
+
+_THREADS = 4
+
+
+class Resize(Protocol):
+    """What brings canonical pixels to a network's input; a backbone's preprocessing fits."""
+
+    @property
+    def size_px(self) -> int:
+        """Side of the square input."""
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn uint8 (H, W) into uint8 (size_px, size_px)."""
+
+    def model_dump_json(self) -> str:
+        """Return what the result depends on."""
+
+
+def load_pixels(
+    store: ObjectStore, images: Sequence[str], resize: Resize, cache: Path, on_step: Steps = no_steps
+) -> NDArray[np.uint8]:
+    """Return the images' pixels at input size, uint8 (N, S, S), read-only and memory-mapped.
+
+    Args:
+        store: holds the canonical images.
+        images: their digests, in the order of the result.
+        resize: the network's preprocessing.
+        cache: folder of the cache files.
+        on_step: told how many images are decoded.
+
+    Raises:
+        DigestMismatchError: an image is not the one that its digest states.
+    """
+    shape = (len(images), resize.size_px, resize.size_px)
+    if not images:
+        return np.empty(shape, dtype=np.uint8)
+    path = cache / "pixels" / f"{_digest(images, resize)}.npy"
+    if not path.exists():
+        _make(path, store, images, resize, on_step)
+    pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        raise DigestMismatchError(f"the cache file {path} is damaged; delete it, it is made again")
+    return pixels
+
+
+def _make(path: Path, store: ObjectStore, images: Sequence[str], resize: Resize, on_step: Steps) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    try:
+        pixels = np.lib.format.open_memmap(
+            draft, mode="w+", dtype=np.uint8, shape=(len(images), resize.size_px, resize.size_px)
+        )
+        with ThreadPoolExecutor(_THREADS) as threads:
+            for row, piece in enumerate(threads.map(lambda digest: resize.apply(_pixels(store, digest)), images)):
+                pixels[row] = piece
+                on_step(row + 1, len(images))
+        pixels.flush()
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _pixels(store: ObjectStore, digest: str) -> NDArray[np.uint8]:
+    pixels = decode_canonical(store.get(image_key(digest)))
+    if canonical_digest(pixels) != digest:
+        raise DigestMismatchError(
+            f"image {digest} in {store.url} is damaged: its pixels have another digest; restore it"
+        )
+    return pixels
+
+
+def _digest(images: Sequence[str], resize: Resize) -> str:
+    text = "\n".join((resize.model_dump_json(), *images))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,113 @@
+"""Confidence intervals over patients: the interval value itself and the cluster bootstrap that fills it.
+
+Images of one patient are not independent, so whole patients are resampled with replacement and every image carries
+the number of times its patient was drawn as its weight.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+FloatArray = NDArray[np.floating[Any]]
+Weights = NDArray[np.float64]
+
+Statistic = Callable[[Weights], Weights]
+"""Case weights (replicates, cases) to metrics (replicates, metrics), NaN where a metric is undefined."""
+
+_CHUNK_CELLS = 2**20
+"""Weights held at once, so that memory does not grow with replicates times cases (8 MB an array)."""
+
+
+class Bootstrap(BaseModel):
+    """How intervals are sampled.
+
+    Attributes:
+        n_replicates: resamplings of the patients.
+        confidence: two-sided coverage, between 0 and 1.
+        seed: of the generator; the same seed draws the same patients.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_replicates: int = Field(ge=1)
+    confidence: float = Field(gt=0, lt=1)
+    seed: int = Field(ge=0)
+
+
+class Interval(BaseModel):
+    """A metric with its confidence interval; `None`, never NaN, where there are not enough cases to compute it.
+
+    Attributes:
+        value: point estimate on the cases as they are.
+        low: lower confidence bound.
+        high: upper confidence bound.
+        n: cases behind the value: those in the denominator of a proportion, else all with a known label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: FiniteFloat | None
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+    n: int = Field(ge=0)
+
+
+def not_computable(n: int) -> Interval:
+    """Return the interval of a metric that `n` cases do not define."""
+    return Interval(value=None, low=None, high=None, n=n)
+
+
+def cluster_bootstrap(
+    statistic: Statistic, patients: Sequence[str], n_cases: Sequence[int], sampling: Bootstrap
+) -> tuple[Interval, ...]:
+    """Estimate several metrics at once, each with a percentile interval over resampled patients.
+
+    All metrics see the same resampled patients. Replicates in which a metric is undefined (a class was not drawn) are
+    skipped for that metric; when they are more than half, or when there is one patient only, it gets no bounds.
+
+    Percentile interval: Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, section 13.3. Resampling of
+    whole clusters: Field and Welsh 2007, J. R. Stat. Soc. B 69:369-390.
+
+    Args:
+        statistic: maps weights (R, N) to metrics (R, M); weights of one give the point estimates.
+        patients: patient of each case (N,).
+        n_cases: cases behind each metric (M,).
+        sampling: replicates, confidence and seed.
+    """
+    names, patient_of_case = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)
+    if names.size == 0:
+        return tuple(not_computable(n) for n in n_cases)
+    values = statistic(np.ones((1, patient_of_case.size)))[0]
+    if names.size > 1:
+        replicates = np.concatenate([statistic(chunk) for chunk in _case_weights(patient_of_case, sampling)])
+    else:  # every resampling of one patient is that patient: an interval of width zero would claim certainty
+        replicates = np.full((1, len(n_cases)), np.nan)
+    return tuple(
+        _interval(value, column, n, sampling.confidence)
+        for value, column, n in zip(values, replicates.T, n_cases, strict=True)
+    )
+
+
+def _case_weights(patient_of_case: NDArray[np.intp], sampling: Bootstrap) -> Iterator[Weights]:
+    """Yield weights (chunk, N); the draws do not depend on the size of the chunks."""
+    rng = np.random.default_rng(sampling.seed)
+    n_patients = int(patient_of_case.max()) + 1
+    share = np.full(n_patients, 1 / n_patients)
+    chunk = max(1, _CHUNK_CELLS // patient_of_case.size)
+    for start in range(0, sampling.n_replicates, chunk):
+        size = min(chunk, sampling.n_replicates - start)
+        yield rng.multinomial(n_patients, share, size=size)[:, patient_of_case].astype(np.float64)
+
+
+def _interval(value: float, replicates: Weights, n: int, confidence: float) -> Interval:
+    if np.isnan(value):
+        return not_computable(n)
+    defined = replicates[~np.isnan(replicates)]
+    if 2 * defined.size < replicates.size:
+        return Interval(value=float(value), low=None, high=None, n=n)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(value=float(value), low=float(low), high=float(high), n=n)

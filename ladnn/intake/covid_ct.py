@@ -1,0 +1,152 @@
+"""Importer of the public COVID-CT layout (He et al. 2020, arXiv:2003.13865): `images/` beside a `metadata.csv`.
+
+One contribution a patient. Where a positive image names no lesion, and on negatives, lesions are unknown: the
+annotators of this collection noted what a caption named, and 0 then means "not mentioned".
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from ladnn.errors import ContributionError, UnknownLabelError
+from ladnn.intake.contribution import ContributedImage, Study
+from ladnn.labels import DIAGNOSIS, LESIONS, label_code
+
+SITE = "covid-ct"
+PUBLISHED_ON = date(2020, 6, 13)
+"""Revision of the collection's description at arXiv:2003.13865v3."""
+_SPLITS: dict[str, Literal["train", "validation"]] = {"train": "train", "val": "validation", "validation": "validation"}
+
+
+def read_labelled_images(table: Path) -> pd.DataFrame:
+    """Read a CSV with `image`, `patient_id`, `covid` and lesion columns; the latter may be missing.
+
+    Returns:
+        The table with text columns as they are and one float64 column a label code: 1, 0 or NaN (unknown).
+
+    Raises:
+        ContributionError: the file is missing or no such table, or a label is neither 1, 0 nor empty (row named).
+    """
+    try:
+        frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ContributionError(
+            f"cannot read {table} as CSV ({type(error).__name__}); name a file like COVID-CT's metadata.csv"
+        ) from error
+    missing = {"image", "patient_id", "covid"} - set(frame.columns)
+    if missing:
+        raise ContributionError(f"{table} has no column {', '.join(sorted(missing))}; see the README for its columns")
+    for column in list(frame.columns):
+        code = _label_column(column)
+        if code:
+            frame[code] = _label_values(frame[column], table)
+    for code in LESIONS:
+        if code not in frame:
+            frame[code] = float("nan")
+    return frame.assign(**{code: frame[code].where(_lesions_stated(frame)) for code in LESIONS})
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedStudy:
+    """One patient's contribution; `study` is None where none of the patient's images has a file."""
+
+    study: Study | None
+    files: dict[str, bytes]
+    missing: tuple[str, ...]
+    """A line for each image that the table names and the folder lacks."""
+
+
+def covid_ct_studies(folder: Path, split_column: str | None = None) -> Iterator[ImportedStudy]:
+    """Yield the collection patient by patient; an image without a patient id is a study of its own.
+
+    Args:
+        folder: holds `metadata.csv` and `images/`.
+        split_column: keep the published split of this column (train and val).
+
+    Raises:
+        ContributionError: the layout, the table or the split column is not as stated.
+    """
+    frame = read_labelled_images(folder / "metadata.csv")
+    if split_column is not None:
+        _check_split(frame, split_column, folder)
+    owner = frame["patient_id"].where(frame["patient_id"].str.strip() != "", frame["image"])
+    for name, rows in frame.groupby(owner, sort=True):
+        yield _imported(str(name), rows, folder / "images", split_column)
+
+
+def _imported(owner: str, rows: pd.DataFrame, folder: Path, split_column: str | None) -> ImportedStudy:
+    files, images, missing = {}, [], []
+    for position, (_, row) in enumerate(rows.iterrows(), start=1):
+        path = folder / row["image"]
+        if path.is_file():
+            name = f"{position:04d}{path.suffix.lower()}"
+            files[name] = path.read_bytes()
+            images.append(_image(row, name, files[name]))
+        else:
+            missing.append(f"image {row['image']} is named in metadata.csv but is not in {folder}; left out")
+    study = _study(owner, rows.iloc[0], tuple(images), split_column) if images else None
+    return ImportedStudy(study, files, tuple(missing))
+
+
+def _label_column(column: str) -> str | None:
+    try:
+        return label_code(column)
+    except UnknownLabelError:
+        return None  # a column of something else, such as age
+
+
+def _label_values(column: "pd.Series[str]", table: Path) -> "pd.Series[float]":
+    known = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "": float("nan")}
+    stripped = column.str.strip()
+    wrong = ~stripped.isin(list(known))
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax()) + 2
+        raise ContributionError(f"{table}, line {row}, column {column.name}: a label is 1, 0 or empty")
+    return stripped.map(known).astype("float64")
+
+
+def _lesions_stated(frame: pd.DataFrame) -> "pd.Series[bool]":
+    return (frame[DIAGNOSIS] == 1) & (frame[list(LESIONS)] == 1).any(axis=1)
+
+
+def _check_split(frame: pd.DataFrame, column: str, folder: Path) -> None:
+    if column not in frame:
+        raise ContributionError(
+            f"{folder / 'metadata.csv'} has no column {column!r}; its columns are {', '.join(frame.columns)}"
+        )
+    unknown = set(frame[column]) - set(_SPLITS)
+    if unknown:
+        raise ContributionError(f"column {column!r} holds {sorted(unknown)}; a kept split is train or val")
+    if (frame.groupby("patient_id")[column].nunique() > 1).any():
+        raise ContributionError(
+            f"column {column!r} puts one patient into two parts; such a split leaks and is not kept"
+        )
+
+
+def _image(row: "pd.Series[str]", name: str, data: bytes) -> ContributedImage:
+    labels = {code: int(row[code]) for code in (DIAGNOSIS, *LESIONS) if not pd.isna(row[code])}
+    report = str(row.get("report", "")).strip() or None
+    return ContributedImage.model_validate(
+        {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "report": report, "labels": labels}
+    )
+
+
+def _study(owner: str, row: "pd.Series[str]", images: tuple[ContributedImage, ...], split_column: str | None) -> Study:
+    age, sex = str(row.get("age", "")).strip(), str(row.get("gender", "")).strip().upper()
+    return Study(
+        site=SITE,
+        study_id=owner,
+        patient_id=row["patient_id"].strip() or None,
+        contributed_on=PUBLISHED_ON,
+        source=str(row.get("source", "")).split(":")[0].strip().lower() or "unknown",
+        age_y=int(float(age)) if age.replace(".", "", 1).isdigit() else None,
+        sex=sex if sex in ("F", "M") else None,  # type: ignore[arg-type]
+        annotated_by="covid-ct metadata",
+        split=_SPLITS[row[split_column]] if split_column else None,
+        images=images,
+    )

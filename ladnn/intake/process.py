@@ -1,0 +1,182 @@
+"""Intake: every complete contribution ends accepted or quarantined with a reason, once, however often this runs or dies.
+
+The outcome document, created only if absent, is the commit; whatever was written before it is content-addressed and
+is found again by the next run.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.errors import ContributionError, ImageRejectedError, ObjectNotFoundError
+from ladnn.intake.contribution import INBOX, STUDY_FILE, ContributedImage, Study, complete_contributions, parse_study
+from ladnn.intake.decode import decode, encode_canonical
+from ladnn.intake.pseudonym import pseudonym
+from ladnn.intake.record import OUTCOMES, Outcome, Quarantined, Record, image_key
+from ladnn.intake.report_labels import labels_from_report
+from ladnn.labels import Label
+from ladnn.progress import Steps, no_steps
+from ladnn.store import ObjectStore, read_json, write_json_if_absent
+
+_THREADS = 4
+
+
+class IntakeReport(BaseModel):
+    """What one intake run did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n_contributions: int
+    """Contributions that ended in this run."""
+    n_known: int
+    """Contributions that had ended before."""
+    n_accepted: int
+    """Images accepted in this run."""
+    quarantined: tuple[Quarantined, ...]
+
+    @property
+    def quarantined_by_reason(self) -> dict[str, int]:
+        """Number of images, or whole contributions, set aside per reason code."""
+        return dict(sorted(Counter(item.reason for item in self.quarantined).items()))
+
+
+def take_in(store: ObjectStore, pseudonym_key: bytes, on_step: Steps = no_steps) -> IntakeReport:
+    """Bring every complete contribution of the inbox that has no outcome yet to its outcome."""
+    ended = {key.removeprefix(OUTCOMES).removesuffix(".json") for key in store.list(OUTCOMES)}
+    waiting = [name for name in complete_contributions(store) if name not in ended]
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(_THREADS) as threads:
+        try:
+            for examined in threads.map(lambda name: _examine(store, pseudonym_key, name), waiting):
+                outcomes.append(_end(store, examined))  # in order, so that the same inbox always ends the same way
+                on_step(len(outcomes), len(waiting))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return IntakeReport(
+        n_contributions=len(outcomes),
+        n_known=len(ended),
+        n_accepted=sum(len(outcome.accepted) for outcome in outcomes),
+        quarantined=tuple(item for outcome in outcomes for item in outcome.quarantined),
+    )
+
+
+def read_outcomes(store: ObjectStore) -> Iterator[Outcome]:
+    """Yield every outcome, in the order of contribution ids."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for document in threads.map(lambda key: read_json(store, key), store.list(OUTCOMES)):
+            yield Outcome.model_validate(document)
+
+
+def _end(store: ObjectStore, examined: Outcome) -> Outcome:
+    """Claim the images and write the outcome; identical pixels are accepted once."""
+    accepted, quarantined = [], list(examined.quarantined)
+    for record in examined.accepted:
+        if _claim(store, record):
+            accepted.append(record)
+        else:
+            detail = "the same pixels were accepted before, from another place; nothing is lost, nothing to do"
+            quarantined.append(_set_aside(record.contribution, record.position, "duplicate", detail))
+    outcome = Outcome(contribution=examined.contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
+    key = f"{OUTCOMES}{outcome.contribution}.json"
+    if write_json_if_absent(store, key, outcome.model_dump(mode="json")):
+        return outcome
+    return Outcome.model_validate(read_json(store, key))
+
+
+def _claim(store: ObjectStore, record: Record) -> bool:
+    key = f"claims/{record.image[:2]}/{record.image}.json"
+    claim = {"contribution": record.contribution, "position": record.position}
+    return write_json_if_absent(store, key, claim) or read_json(store, key) == claim
+
+
+def _set_aside(contribution: str, position: int | None, reason: str, detail: str) -> Quarantined:
+    return Quarantined(contribution=contribution, position=position, reason=reason, detail=detail)
+
+
+def _examine(store: ObjectStore, pseudonym_key: bytes, contribution: str) -> Outcome:
+    try:
+        study = parse_study(store.get(f"{INBOX}{contribution}/{STUDY_FILE}"))
+    except ContributionError as error:
+        refused = _set_aside(contribution, None, "bad_study_json", str(error))
+        return Outcome(contribution=contribution, accepted=(), quarantined=(refused,))
+    accepted, quarantined = [], []
+    for position in range(1, len(study.images) + 1):
+        try:
+            accepted.append(_accept(store, pseudonym_key, contribution, study, position))
+        except ImageRejectedError as error:
+            quarantined.append(_set_aside(contribution, position, error.reason, str(error)))
+    return Outcome(contribution=contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
+
+
+def _accept(store: ObjectStore, pseudonym_key: bytes, contribution: str, study: Study, position: int) -> Record:
+    image = study.images[position - 1]
+    data = _contributed_bytes(store, contribution, image)
+    canonical = decode(data)
+    report = image.report or study.report or ""
+    labels = _labels(study, image, report)
+    store.put_if_absent(image_key(canonical.digest), encode_canonical(canonical.pixels))
+    height, width = canonical.pixels.shape
+    known = study.patient_id is not None
+    return Record(
+        image=canonical.digest,
+        group=pseudonym(pseudonym_key, "patient" if known else "study", study.site, study.patient_id or study.study_id),
+        group_basis="patient" if known else "study",
+        contribution=contribution,
+        position=position,
+        site=study.site,
+        source=study.source,
+        synthetic=study.synthetic,
+        contributed_on=study.contributed_on,
+        age_y=study.age_y,
+        sex=study.sex,
+        width_px=width,
+        height_px=height,
+        original_format=canonical.original_format,
+        original_mode=canonical.original_mode,
+        n_bytes=len(data),
+        report_key=_keep_report(store, report),
+        requested_split=study.split,
+        labels=labels,
+    )
+
+
+def _contributed_bytes(store: ObjectStore, contribution: str, image: ContributedImage) -> bytes:
+    try:
+        data = store.get(f"{INBOX}{contribution}/{image.file}")
+    except ObjectNotFoundError:
+        raise ImageRejectedError(
+            "missing_file", "study.json names it, but the inbox has no such file; send it again"
+        ) from None
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        raise ImageRejectedError("wrong_digest", "its bytes are not those that study.json states; send it again")
+    return data
+
+
+def _labels(study: Study, image: ContributedImage, report: str) -> dict[str, Label]:
+    """Annotations win over the report."""
+    labels = labels_from_report(report)
+    for code, value in image.labels.items():
+        labels[code] = Label(value=value, source="annotation", by=study.annotated_by)
+    if not labels:
+        reason = "no_label" if report.strip() else "no_report"
+        missing = (
+            "its report names neither the diagnosis nor a lesion"
+            if report.strip()
+            else "it has neither report nor annotation"
+        )
+        raise ImageRejectedError(reason, f"{missing}; contribute it again with a report or with labels")
+    return labels
+
+
+def _keep_report(store: ObjectStore, report: str) -> str | None:
+    if not report.strip():
+        return None
+    data = report.encode()
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"reports/{digest[:2]}/{digest}.txt"
+    store.put_if_absent(key, data)
+    return key

@@ -1,0 +1,53 @@
+"""One installation, opened: its settings and its object store, checked before any work begins."""
+
+import shutil
+from dataclasses import dataclass
+
+from ladnn.errors import StoreFullError
+from ladnn.settings import Settings, read_settings
+from ladnn.store import ObjectStore, S3Options, open_store
+
+LEAST_FREE_BYTES = 500_000_000
+"""Free space a retrain starts with at least: databases, pixel cache, weights and graphs of a few variants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What every command needs."""
+
+    settings: Settings
+    store: ObjectStore
+
+
+def open_platform(settings: Settings | None = None) -> Platform:
+    """Open the installation that the environment describes.
+
+    Raises:
+        SettingsError: a variable is wrong.
+        StoreAccessError: the store refuses the credentials or cannot be reached.
+    """
+    settings = settings or read_settings()
+    options = S3Options(
+        endpoint_url=settings.s3_endpoint_url,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+        region=settings.s3_region,
+    )
+    store = open_store(settings.store_url, options)
+    store.check_access()
+    return Platform(settings, store)
+
+
+def check_free_space(settings: Settings) -> None:
+    """Refuse to begin what a full disk would break off.
+
+    Raises:
+        StoreFullError: less than `LEAST_FREE_BYTES` are free under LADNN_HOME.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    if free < LEAST_FREE_BYTES:
+        raise StoreFullError(
+            f"only {free / 1e6:.0f} MB are free under {settings.home}, a retrain needs {LEAST_FREE_BYTES / 1e6:.0f} MB; "
+            "free space or set LADNN_HOME to a larger disk"
+        )

@@ -1,0 +1,147 @@
+"""How results look on a terminal: tables and one-line verdicts for people. Programs use `--json`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ladnn.evaluation.intervals import Interval
+from ladnn.governance.decision import Decision
+from ladnn.registry.summary import RetrainSummary, VariantSummary
+from ladnn.serving.assessment import Assessment
+from ladnn.settings import Settings
+
+
+def print_retrain(summary: RetrainSummary, settings: Settings, total_s: float) -> None:
+    """Print what a retrain came to, and what to try next."""
+    console = Console(highlight=False, soft_wrap=True)
+    data = summary.dataset
+    console.print(f"\nretrain {summary.retrain_id}: [bold]{summary.status}[/bold]")
+    console.print(f"dataset version {data.id}: {data.n_images} images of {data.n_groups} patients")
+    for name, count in data.splits.items():
+        console.print(
+            f"  {name}: {count.n_images} images of {count.n_groups} patients ({count.n_positive} +, {count.n_negative} -)"
+        )
+    console.print(_variants(summary.variants))
+    if summary.decision:
+        _print_decision(console, summary.decision)
+    _print_versions(console, summary)
+    _print_times(console, summary, total_s)
+    _print_next(console, summary, settings)
+
+
+def number(interval: Interval) -> str:
+    """Return a value with its interval, such as `0.912 [0.851, 0.960]`; n/a where there are not enough cases."""
+    if interval.value is None:
+        return "n/a"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:.3f}"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """Return a plain table; cells are text, never markup."""
+    result = Table(title=title, title_justify="left")
+    for column in columns:
+        result.add_column(column, no_wrap=True)
+    for row in rows:
+        result.add_row(*(cell.replace("[", r"\[") for cell in row))
+    return result
+
+
+def _variants(variants: Sequence[VariantSummary]) -> Table:
+    rows = [
+        (
+            v.name,
+            number(v.auroc),
+            *(
+                f"{m.value:.3f}" if m.value is not None else "n/a"
+                for m in (v.sensitivity, v.specificity, v.f1, v.accuracy)
+            ),
+            f"{v.seconds:.0f}",
+        )
+        for v in variants
+    ]
+    columns = ("variant", "validation AUROC [CI]", "sensitivity", "specificity", "F1", "accuracy", "seconds")
+    return table(columns, rows, "variants, on validation at their operating point")
+
+
+def _print_decision(console: Console, decision: Decision) -> None:
+    rows = [
+        (
+            gate.name,
+            number(gate.interval) if gate.interval else ("n/a" if gate.value is None else f"{gate.value:.3f}"),
+            "n/a" if gate.limit is None else f"{gate.limit:.3f}",
+            str(gate.n),
+            gate.verdict.value,
+        )
+        for gate in decision.gates
+    ]
+    console.print(table(("gate", "value [CI]", "limit", "n", "verdict"), rows, f"gates of {decision.variant}, on test"))
+    console.print(f"decision: {decision.outcome}")
+    for reason in decision.reasons:
+        console.print(f"  {reason}", markup=False)
+
+
+def _print_versions(console: Console, summary: RetrainSummary) -> None:
+    if summary.model_version and summary.status != "nothing new":
+        console.print(f"promoted: model version {summary.model_version} (models:/ladnn@champion)")
+    elif summary.champion:
+        console.print(f"champion stays: model version {summary.champion.model_version}")
+    else:
+        console.print("no model has been promoted yet")
+
+
+def _print_times(console: Console, summary: RetrainSummary, total_s: float) -> None:
+    if summary.status == "nothing new":
+        console.print(
+            f"nothing is new: no contribution and no setting changed since it ended; checked in {total_s:.0f} s"
+        )
+        return
+    rows = [(stage.name, f"{stage.seconds:.1f}", f"{100 * stage.seconds / total_s:.0f} %") for stage in summary.stages]
+    console.print(table(("stage", "seconds", "of total"), rows, f"time: {total_s:.0f} s in all"))
+
+
+def _print_next(console: Console, summary: RetrainSummary, settings: Settings) -> None:
+    console.print("next:")
+    if summary.status == "held":
+        console.print(f"  ladnn approve {summary.retrain_id} --by NAME --reason WHY", markup=False)
+    if summary.champion:
+        console.print("  ladnn predict IMAGE…\n  ladnn serve", markup=False)
+    if settings.tracking_uri.startswith("sqlite:"):
+        console.print(f"  mlflow ui --backend-store-uri {settings.tracking_uri}", markup=False)
+    console.print(
+        "  ladnn history\n  ladnn retrain --config FILE  (again after new contributions, or with --force)", markup=False
+    )
+
+
+def print_assessment(assessment: Assessment) -> None:
+    """Print how the champion did on a labelled folder."""
+    console = Console(highlight=False, soft_wrap=True)
+    diagnosis, lesions = assessment.scores.diagnosis, assessment.scores.lesions or {}
+    console.print(
+        f"model version {assessment.model_version} on {diagnosis.n_images} images of {diagnosis.n_patients} patients"
+    )
+    if assessment.n_known_to_model:
+        console.print(f"caution: {assessment.n_known_to_model} of them stand in the model's own dataset version")
+    names = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
+    console.print(table(("diagnosis", "value [CI]"), [(name, number(getattr(diagnosis, name))) for name in names]))
+    rows = [(code, number(m.auroc), number(m.f1), str(m.n_known), str(m.n_present)) for code, m in lesions.items()]
+    console.print(table(("lesion", "AUROC [CI]", "F1 [CI]", "known", "present"), rows))
+
+
+def print_history(document: dict[str, Any]) -> None:
+    """Print promotions and retrains, oldest first."""
+    console = Console(highlight=False, soft_wrap=True)
+    promoted = [
+        (str(p["number"]), p["at"][:19], p["action"], p["model_version"], p["retrain_id"], p["by"], p["reason"])
+        for p in document["promotions"]
+    ]
+    columns = ("no", "at (UTC)", "action", "model version", "retrain", "by", "reason")
+    console.print(table(columns, promoted, "promotions; the last one is champion"))
+    retrains = [
+        (r["retrain_id"], (r["finished_at"] or "")[:19], r["status"], r["dataset_version"], "; ".join(r["reasons"]))
+        for r in document["retrains"]
+    ]
+    console.print(table(("retrain", "ended (UTC)", "status", "dataset version", "reasons"), retrains, "retrains"))

@@ -1,0 +1,156 @@
+"""The bundle: all that serves a model, content-addressed, without a pickle.
+
+`bundles/<id>/bundle.json` names the other files with their digests and is written last; the id is its own digest.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from ladnn.config import ExperimentConfig, Variant
+from ladnn.errors import BundleError, ObjectNotFoundError
+from ladnn.evaluation.validation import Scores, Validated
+from ladnn.labels import LABELS
+from ladnn.model.graph import InferenceGraph, sigmoid
+from ladnn.model.preprocessing import Preprocessing
+from ladnn.phantoms.study import generate_study
+from ladnn.retrain import Plan
+from ladnn.store import ObjectStore, canonical_json, read_json
+from ladnn.training.variant import Trained
+
+PREFIX = "bundles/"
+MANIFEST = "bundle.json"
+GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensors"
+_GOLDEN_TOLERANCE = 1e-3
+"""Largest difference of logits to the golden outputs: room for another CPU's rounding, not for another model."""
+_N_GOLDEN = 4
+
+
+class BundleManifest(BaseModel):
+    """The content of `bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = "ladnn-bundle/1"
+    intended_use: str = (
+        "Research and decision support: one axial chest CT slice in lung window, 8-bit grey; not a diagnosis by itself."
+    )
+    variant: Variant
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = LABELS
+    """Order of the graph's outputs."""
+    threshold: float
+    """Operating point: positive at or above this probability."""
+    dataset_version: str
+    synthetic: bool
+    """True if it was trained on phantoms."""
+    config: ExperimentConfig
+    ladnn_version: str
+    validation: Scores
+    files: dict[str, str]
+    """SHA-256 by file name."""
+
+
+class Bundle:
+    """A bundle, loaded and checked: digests of all files, golden outputs reproduced."""
+
+    def __init__(self, bundle_id: str, manifest: BundleManifest, files: dict[str, bytes]) -> None:
+        """Check the files against the manifest and load the graph.
+
+        Raises:
+            BundleError: a file is missing or changed, or the graph does not reproduce the golden outputs.
+        """
+        self.id, self.manifest, self.files = bundle_id, manifest, files
+        for name, digest in manifest.files.items():
+            if name not in files or hashlib.sha256(files[name]).hexdigest() != digest:
+                raise BundleError(
+                    f"file {name} of bundle {bundle_id} is missing or changed; restore it or promote another version"
+                )
+        self.graph = InferenceGraph(files[GRAPH])
+        golden = load_tensors(files[GOLDEN])
+        difference = np.abs(self.graph.logits(golden["pixels"]) - golden["logits"]).max()
+        if not difference <= _GOLDEN_TOLERANCE:
+            raise BundleError(
+                f"bundle {bundle_id} does not reproduce its golden outputs (difference {difference:.2g}); do not serve it"
+            )
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return float64 (N, 6) probabilities in the order of `LABELS`, for preprocessed uint8 (N, S, S) slices."""
+        return sigmoid(self.graph.logits(pixels))
+
+
+def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, *, synthetic: bool) -> str:
+    """Write the bundle of a candidate and return its id; the same candidate gives the same bundle."""
+    graph = store.get(trained.graph.key)
+    files = {WEIGHTS: store.get(trained.weights.key), GRAPH: graph, GOLDEN: _golden(graph, trained.preprocessing)}
+    manifest = BundleManifest(
+        variant=trained.variant,
+        preprocessing=trained.preprocessing,
+        threshold=validated.threshold,
+        dataset_version=plan.dataset_version,
+        synthetic=synthetic,
+        config=plan.config,
+        ladnn_version=plan.ladnn_version,
+        validation=validated.scores,
+        files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    )
+    document = canonical_json(manifest.model_dump(mode="json"))
+    bundle_id = _bundle_id(document)
+    for name, data in files.items():
+        store.put_if_absent(f"{PREFIX}{bundle_id}/{name}", data)
+    store.put_if_absent(f"{PREFIX}{bundle_id}/{MANIFEST}", document)
+    return bundle_id
+
+
+def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
+    """Load a bundle from the store.
+
+    Raises:
+        BundleError: it is incomplete, changed, or does not reproduce its golden outputs.
+    """
+    folder = f"{PREFIX}{bundle_id}/"
+    try:
+        document = store.get(folder + MANIFEST)
+        names = tuple(read_json(store, folder + MANIFEST)["files"])
+        return open_bundle(bundle_id, {MANIFEST: document} | {name: store.get(folder + name) for name in names})
+    except ObjectNotFoundError as error:
+        raise BundleError(
+            f"bundle {bundle_id} is incomplete: {error}; restore it or promote another version"
+        ) from error
+
+
+def open_bundle(bundle_id: str, files: dict[str, bytes]) -> Bundle:
+    """Check and load a bundle from the bytes of its files, `bundle.json` among them.
+
+    Raises:
+        BundleError: `bundle.json` is not the one that the id states, or a file is missing or changed.
+    """
+    if _bundle_id(files[MANIFEST]) != bundle_id:
+        raise BundleError(f"bundle.json of {bundle_id} was changed; restore it or promote another version")
+    manifest = BundleManifest.model_validate_json(files[MANIFEST])
+    if manifest.labels != LABELS:
+        raise BundleError(f"bundle {bundle_id} has outputs {manifest.labels}, this service expects {LABELS}")
+    return Bundle(bundle_id, manifest, files)
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Return what a person or MLflow wants to see of a bundle."""
+    return bundle.manifest.model_dump(
+        mode="json", include={"variant", "dataset_version", "threshold", "synthetic", "intended_use"}
+    )
+
+
+def _bundle_id(document: bytes) -> str:
+    return "b-" + hashlib.sha256(document).hexdigest()[:16]
+
+
+def _golden(graph: bytes, preprocessing: Preprocessing) -> bytes:
+    """Golden inputs are phantoms: a bundle carries no patient's image."""
+    slices = [generate_study(0, index, n_slices=1).slices[0].pixels for index in range(_N_GOLDEN)]
+    pixels = np.stack([preprocessing.apply(piece) for piece in slices])
+    return save_tensors({"pixels": pixels, "logits": InferenceGraph(graph).logits(pixels)})

@@ -1,0 +1,67 @@
+"""A challenger on its way to champion: registered in MLflow, appended to the promotion log, followed by the aliases.
+
+Every step finds what an earlier, killed run left, so the whole can be repeated.
+"""
+
+from ladnn.errors import RetrainError
+from ladnn.governance.decision import Decision, approve
+from ladnn.registry.bundle import load_bundle
+from ladnn.registry.model_versions import follow_log, register
+from ladnn.registry.promotion import Proposal, champion, promote
+from ladnn.registry.test_set import TestResult, read_test_result
+from ladnn.registry.tracking import Tracking
+from ladnn.store import ObjectStore
+
+
+def check_replaceable(store: ObjectStore, *, synthetic: bool) -> None:
+    """Refuse to let a model of phantoms compete with one of patients.
+
+    Raises:
+        RetrainError: the champion was trained on patients and the experiment is synthetic.
+    """
+    current = champion(store)
+    if current is not None and synthetic and not current.synthetic:
+        raise RetrainError(
+            f"the champion of {store.url} was trained on patients, this experiment trains on phantoms; "
+            "set LADNN_HOME to another folder for it"
+        )
+
+
+def promote_challenger(
+    store: ObjectStore, tracking: Tracking, decision: Decision, test: TestResult, *, by: str, reason: str
+) -> str:
+    """Register and promote the bundle of a decision; return its model version.
+
+    Raises:
+        PromotionConflictError: another model became champion since the test set was opened.
+        BundleError: the bundle or its upload is damaged.
+    """
+    bundle = load_bundle(store, decision.bundle_id)
+    run_id = tracking.variant_run(decision.retrain_id, decision.variant, {})
+    model_version = register(tracking, bundle, run_id)
+    tracking.finish(run_id)
+    proposal = Proposal(
+        bundle_id=bundle.id,
+        model_version=model_version,
+        retrain_id=decision.retrain_id,
+        synthetic=bundle.manifest.synthetic,
+        by=by,
+        reason=reason,
+    )
+    record = promote(store, proposal, expected=test.champion.number if test.champion else 0)
+    follow_log(tracking, store)
+    return record.model_version
+
+
+def approve_challenger(store: ObjectStore, tracking: Tracking, decision: Decision, *, by: str, reason: str) -> str:
+    """Record a person's acceptance of a held candidate and promote it; return its model version.
+
+    Raises:
+        GateError: the decision is no hold.
+        PromotionConflictError: another model became champion since the retrain.
+    """
+    approval = approve(store, decision, by, reason)
+    test = read_test_result(store, decision.retrain_id)
+    if test is None:
+        raise RetrainError(f"retrain {decision.retrain_id} has no test result; run the retrain again")
+    return promote_challenger(store, tracking, decision, test, by=approval.by, reason=approval.reason)

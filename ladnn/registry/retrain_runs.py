@@ -1,0 +1,87 @@
+"""A retrain as MLflow shows it: its parent run, a run a variant, and what is logged to each."""
+
+from dataclasses import asdict
+
+from ladnn.dataset.version import DatasetVersion
+from ladnn.evaluation.validation import Scores
+from ladnn.governance.decision import Decision
+from ladnn.registry.summary import RetrainSummary
+from ladnn.registry.test_set import TestResult
+from ladnn.registry.tracking import Tracking
+from ladnn.retrain import Plan
+from ladnn.training.fit import EpochRecord
+
+DIAGNOSIS_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
+
+
+def begin(tracking: Tracking, plan: Plan, version: DatasetVersion) -> str:
+    """Open the parent run of a retrain."""
+    tags = {
+        "ladnn.dataset_version": version.id,
+        "ladnn.config_digest": plan.config.digest[:16],
+        "ladnn.reason": plan.reason,
+        "ladnn.version": plan.ladnn_version,
+    }
+    run_id = tracking.parent_run(plan.retrain_id, tags)
+    tracking.log_document(run_id, plan.model_dump(mode="json"), "plan.json")
+    tracking.log_document(run_id, version.model_dump(mode="json"), "dataset_version.json")
+    return run_id
+
+
+def begin_variant(tracking: Tracking, plan: Plan, variant_name: str) -> str:
+    """Open the run of a variant, with everything that it was trained with."""
+    variant = next(item for item in plan.config.variants if item.name == variant_name)
+    params = variant.model_dump() | plan.config.training.model_dump()
+    return tracking.variant_run(
+        plan.retrain_id, variant_name, params | {"seed": plan.config.seed, "dataset_version": plan.dataset_version}
+    )
+
+
+def log_epoch(tracking: Tracking, run_id: str, record: EpochRecord) -> None:
+    """Log one epoch of a variant."""
+    values = asdict(record)
+    tracking.log_epoch(run_id, values.pop("epoch"), values)
+
+
+def log_validation(tracking: Tracking, run_id: str, scores: Scores, threshold: float) -> None:
+    """Log a variant's validation metrics and end its run."""
+    metrics = _flat("validation", scores) | {"operating_point": threshold}
+    tracking.log_summary(run_id, metrics, {})
+    tracking.finish(run_id)
+
+
+def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: Decision) -> None:
+    """Log what the test set showed and what was decided on it."""
+    metrics: dict[str, float | None] = {}
+    for name, scores in (("test", test.candidate_scores), ("test_champion", test.champion_scores)):
+        if scores is not None:
+            metrics |= _flat(name, scores)
+    tags = {
+        "ladnn.decision": decision.outcome,
+        "ladnn.candidate": decision.variant,
+        "ladnn.bundle_id": decision.bundle_id,
+    }
+    tracking.log_summary(run_id, metrics, tags)
+    tracking.log_document(run_id, decision.model_dump(mode="json"), "decision.json")
+
+
+def end(tracking: Tracking, summary: RetrainSummary) -> None:
+    """End the parent run of a retrain."""
+    run_id = tracking.parent_run(summary.retrain_id, {})
+    tracking.log_summary(run_id, {}, {"ladnn.status": summary.status})
+    tracking.log_document(run_id, summary.model_dump(mode="json"), "summary.json")
+    tracking.finish(run_id)
+
+
+def _flat(prefix: str, scores: Scores) -> dict[str, float | None]:
+    metrics: dict[str, float | None] = {}
+    for name in DIAGNOSIS_METRICS:
+        interval = getattr(scores.diagnosis, name)
+        metrics |= {
+            f"{prefix}.{name}": interval.value,
+            f"{prefix}.{name}_low": interval.low,
+            f"{prefix}.{name}_high": interval.high,
+        }
+    for code, lesion in (scores.lesions or {}).items():
+        metrics |= {f"{prefix}.{code}.auroc": lesion.auroc.value, f"{prefix}.{code}.f1": lesion.f1.value}
+    return metrics

@@ -1,0 +1,174 @@
+"""What a retrain came to, and the history of all: read back from the documents that its stages left."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.dataset.version import DatasetVersion, load_version
+from ladnn.evaluation.intervals import Interval
+from ladnn.evaluation.metrics import LesionMetrics
+from ladnn.evaluation.validation import Validated
+from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
+from ladnn.registry.promotion import Promotion, champion, promotions
+from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
+from ladnn.store import ObjectStore
+from ladnn.training.variant import read_trained
+
+Status = Literal["promoted", "rejected", "held", "superseded"]
+ENDINGS: dict[Literal["promote", "reject", "hold"], Status] = {
+    "promote": "promoted",
+    "reject": "rejected",
+    "hold": "held",
+}
+"""How a retrain ends by its decision."""
+
+
+class StageTime(BaseModel):
+    """Wall-clock time of one stage in the run that finished the retrain."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    seconds: float
+
+
+class Outcome(BaseModel):
+    """How a retrain ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status
+    model_version: str | None
+    stages: tuple[StageTime, ...]
+    finished_at: datetime
+
+
+class VariantSummary(BaseModel):
+    """A variant on validation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    backbone: str
+    task: str
+    auroc: Interval
+    sensitivity: Interval
+    specificity: Interval
+    f1: Interval
+    accuracy: Interval
+    threshold: float
+    lesions: dict[str, LesionMetrics] | None
+    seconds: float
+
+
+class RetrainSummary(BaseModel):
+    """All that a person or a program asks of a retrain."""
+
+    model_config = ConfigDict(frozen=True)
+
+    retrain_id: str
+    status: str
+    """promoted, rejected, held, superseded, unfinished, or nothing new."""
+    dataset_version: str
+    dataset: DatasetVersion
+    variants: tuple[VariantSummary, ...]
+    decision: Decision | None
+    approval: Approval | None
+    model_version: str | None
+    """Version that this retrain promoted."""
+    champion: Promotion | None
+    stages: tuple[StageTime, ...]
+    finished_at: datetime | None
+
+
+def finish_retrain(
+    store: ObjectStore, retrain_id: str, status: Status, model_version: str | None, stages: tuple[StageTime, ...]
+) -> Outcome:
+    """Record how a retrain ended; the first record holds."""
+    outcome = Outcome(status=status, model_version=model_version, stages=stages, finished_at=datetime.now(UTC))
+    return Outcome.model_validate(keep(store, retrain_id, "outcome", outcome.model_dump(mode="json")))
+
+
+def read_outcome(store: ObjectStore, retrain_id: str) -> Outcome | None:
+    """Read how a retrain ended; None while it has not."""
+    document = read(store, retrain_id, "outcome")
+    return None if document is None else Outcome.model_validate(document)
+
+
+def supersede_unfinished(store: ObjectStore, current: Plan) -> list[str]:
+    """End retrains that were broken off before newer data or another experiment came; return their ids."""
+    ended = []
+    for retrain_id in retrain_ids(store):
+        if retrain_id != current.retrain_id and read_outcome(store, retrain_id) is None:
+            finish_retrain(store, retrain_id, "superseded", None, ())
+            ended.append(retrain_id)
+    return ended
+
+
+def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> RetrainSummary:
+    """Gather what a retrain left behind; `status` replaces the recorded one."""
+    outcome = read_outcome(store, plan.retrain_id)
+    version, approval = _promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
+    recorded = "unfinished" if outcome is None else outcome.status
+    return RetrainSummary(
+        retrain_id=plan.retrain_id,
+        status=status or ("promoted" if approval and version else recorded),
+        dataset_version=plan.dataset_version,
+        dataset=load_version(store, plan.dataset_version),
+        variants=tuple(v for variant in plan.config.variants if (v := _variant(store, plan, variant.name)) is not None),
+        decision=read_decision(store, plan.retrain_id),
+        approval=approval,
+        model_version=version,
+        champion=champion(store),
+        stages=outcome.stages if outcome else (),
+        finished_at=outcome.finished_at if outcome else None,
+    )
+
+
+def history(store: ObjectStore) -> dict[str, Any]:
+    """Return champion, promotion log and retrains, oldest first, ready for JSON."""
+    log = promotions(store)
+    plans = [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
+    summaries = [summarise(store, plan) for plan in sorted(plans, key=lambda plan: plan.planned_at)]
+    return {
+        "champion": log[-1].model_dump(mode="json") if log else None,
+        "promotions": [record.model_dump(mode="json") for record in log],
+        "retrains": [
+            {
+                "retrain_id": item.retrain_id,
+                "status": item.status,
+                "dataset_version": item.dataset_version,
+                "model_version": item.model_version,
+                "reasons": list(item.decision.reasons) if item.decision else [],
+                "finished_at": item.finished_at.isoformat() if item.finished_at else None,
+            }
+            for item in summaries
+        ],
+    }
+
+
+def _promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
+    return next((record.model_version for record in promotions(store) if record.retrain_id == retrain_id), None)
+
+
+def _variant(store: ObjectStore, plan: Plan, name: str) -> VariantSummary | None:
+    document = read(store, plan.retrain_id, f"variants/{name}/validated")
+    trained = read_trained(store, plan.retrain_id, name)
+    if document is None or trained is None:
+        return None
+    validated = Validated.model_validate(document)
+    diagnosis = validated.scores.diagnosis
+    return VariantSummary(
+        name=name,
+        backbone=validated.variant.backbone,
+        task=validated.variant.task,
+        auroc=diagnosis.auroc,
+        sensitivity=diagnosis.sensitivity,
+        specificity=diagnosis.specificity,
+        f1=diagnosis.f1,
+        accuracy=diagnosis.accuracy,
+        threshold=validated.threshold,
+        lesions=validated.scores.lesions,
+        seconds=trained.seconds,
+    )

@@ -1,0 +1,102 @@
+"""Which retrain this is: its id and plan, the documents its stages leave, and whether there is anything to do.
+
+A retrain is (dataset version, experiment, attempt). Its documents live under `retrains/<id>/`; each is written once,
+so a stage that finds its document has nothing left to do. `outcome.json` is the last and ends the retrain.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.config import ExperimentConfig
+from ladnn.store import ObjectStore, read_json, write_json_if_absent
+
+PREFIX = "retrains/"
+
+
+class Plan(BaseModel):
+    """What a retrain sets out to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    retrain_id: str
+    attempt: int
+    dataset_version: str
+    config: ExperimentConfig
+    ladnn_version: str
+    reason: str
+    planned_at: datetime
+
+
+class Found(BaseModel):
+    """A plan, and whether it is new, was broken off, or has ended before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plan: Plan
+    state: str
+    """"new", "broken off" or "ended"."""
+
+
+def plan_retrain(
+    store: ObjectStore, dataset_version: str, config: ExperimentConfig, ladnn_version: str, *, force: bool
+) -> Found:
+    """Find the retrain of this data and experiment, or plan one.
+
+    A retrain that was broken off is taken up again, forced or not. One that ended is planned again only by force.
+    """
+    attempt, latest = 0, None
+    while (plan := read_plan(store, _retrain_id(dataset_version, config, attempt + 1))) is not None:
+        attempt, latest = attempt + 1, plan
+    if latest is not None and not store.exists(document_key(latest.retrain_id, "outcome")):
+        return Found(plan=latest, state="broken off")
+    if latest is not None and not force:
+        return Found(plan=latest, state="ended")
+    plan = Plan(
+        retrain_id=_retrain_id(dataset_version, config, attempt + 1),
+        attempt=attempt + 1,
+        dataset_version=dataset_version,
+        config=config,
+        ladnn_version=ladnn_version,
+        reason="new data or experiment" if latest is None else "forced",
+        planned_at=datetime.now(UTC),
+    )
+    return Found(
+        plan=Plan.model_validate(keep(store, plan.retrain_id, "plan", plan.model_dump(mode="json"))), state="new"
+    )
+
+
+def read_plan(store: ObjectStore, retrain_id: str) -> Plan | None:
+    """Read the plan of a retrain, if there is one."""
+    document = read(store, retrain_id, "plan")
+    return None if document is None else Plan.model_validate(document)
+
+
+def read(store: ObjectStore, retrain_id: str, name: str) -> Any:
+    """Read a document of a retrain; None where its stage has not finished."""
+    key = document_key(retrain_id, name)
+    return read_json(store, key) if store.exists(key) else None
+
+
+def keep(store: ObjectStore, retrain_id: str, name: str, document: Any) -> Any:
+    """Write a document once and return the one that holds: the first that was written."""
+    key = document_key(retrain_id, name)
+    write_json_if_absent(store, key, document)
+    return read_json(store, key)
+
+
+def document_key(retrain_id: str, name: str) -> str:
+    """Key of a document, such as `plan` or `variants/efficientnet_lite0-ladnn/trained`."""
+    return f"{PREFIX}{retrain_id}/{name}.json"
+
+
+def retrain_ids(store: ObjectStore) -> list[str]:
+    """Return the ids of all retrains that were planned."""
+    return [key.split("/")[1] for key in store.list(PREFIX) if key.endswith("/plan.json")]
+
+
+def _retrain_id(dataset_version: str, config: ExperimentConfig, attempt: int) -> str:
+    digest = hashlib.sha256(f"{dataset_version}:{config.digest}".encode()).hexdigest()[:12]
+    return f"r-{digest}-{attempt}"

@@ -1,0 +1,64 @@
+"""The predictor: the promoted bundle, applied to image files as a service receives them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.intake.decode import decode
+from ladnn.labels import LESIONS
+from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.promotion import required_champion
+from ladnn.store import ObjectStore
+
+
+class Prediction(BaseModel):
+    """What the model says of one image."""
+
+    model_config = ConfigDict(frozen=True)
+
+    probability: float
+    """Probability of COVID-19, 0 to 1."""
+    decision: str
+    """"positive" at or above the operating point, else "negative"."""
+    lesions: dict[str, float]
+    """Probability of each lesion by code, 0 to 1."""
+    model_version: str
+
+
+class Predictor:
+    """A loaded model; safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, model_version: str) -> None:
+        self.bundle, self.model_version = bundle, model_version
+
+    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Score PNG or JPEG files.
+
+        Raises:
+            ImageRejectedError: one of them cannot be decoded.
+        """
+        if not images:
+            return []
+        resize = self.bundle.manifest.preprocessing
+        pixels = np.stack([resize.apply(decode(data).pixels) for data in images])
+        return [self._prediction(row) for row in self.bundle.probabilities(pixels).tolist()]
+
+    def _prediction(self, row: list[float]) -> Prediction:
+        return Prediction(
+            probability=row[0],
+            decision="positive" if row[0] >= self.bundle.manifest.threshold else "negative",
+            lesions=dict(zip(LESIONS, row[1:], strict=True)),
+            model_version=self.model_version,
+        )
+
+
+def load_champion(store: ObjectStore) -> Predictor:
+    """Load the model that the promotion log names.
+
+    Raises:
+        NoChampionError: nothing has been promoted yet.
+        BundleError: the bundle is damaged.
+    """
+    record = required_champion(store)
+    return Predictor(load_bundle(store, record.bundle_id), record.model_version)

@@ -1,0 +1,32 @@
+"""What `mlflow.pyfunc.load_model("models:/ladnn@champion")` loads: the bundle, by this library, without a pickle."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ladnn.registry.bundle import open_bundle
+from ladnn.serving.predictor import Predictor
+
+
+class PyfuncModel:
+    """MLflow's view of a predictor."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
+        """Score a table with a column `image` of PNG or JPEG files, as bytes or as paths.
+
+        Returns:
+            One row an image: `probability`, `decision`, one column a lesion code, `model_version` (the bundle id).
+        """
+        images = [item if isinstance(item, bytes) else Path(item).read_bytes() for item in model_input["image"]]
+        predictions = self._predictor.predict(images)
+        rows = [p.model_dump(exclude={"lesions"}) | p.lesions for p in predictions]
+        return pd.DataFrame(rows, index=model_input.index)
+
+
+def _load_pyfunc(path: str) -> PyfuncModel:
+    folder = Path(path)
+    bundle = open_bundle(folder.name, {file.name: file.read_bytes() for file in folder.iterdir()})
+    return PyfuncModel(Predictor(bundle, bundle.id))

@@ -1,0 +1,103 @@
+"""The web service: a minimal JSON endpoint over the promoted model, which it swaps when the promotion log moves on."""
+
+import threading
+import time
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, UploadFile
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.errors import ImageRejectedError
+from ladnn.progress import say
+from ladnn.registry.promotion import champion
+from ladnn.serving.predictor import Prediction, Predictor, load_champion
+from ladnn.store import ObjectStore
+
+_LARGEST_UPLOAD_BYTES = 50_000_000
+
+
+class ImagePrediction(Prediction):
+    """A prediction with the name of the uploaded file."""
+
+    image: str
+
+
+class Model(BaseModel):
+    """Which model answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_version: str
+    bundle_id: str
+    threshold: float
+    dataset_version: str
+    intended_use: str
+
+
+class CurrentModel:
+    """The champion's predictor, checked against the promotion log every few seconds."""
+
+    def __init__(self, store: ObjectStore, check_every_s: float) -> None:
+        """Load the champion.
+
+        Raises:
+            NoChampionError: nothing has been promoted yet.
+        """
+        self._store, self._check_every_s = store, check_every_s
+        self._lock = threading.Lock()
+        self._predictor, self._checked_s = load_champion(store), time.monotonic()
+
+    def get(self) -> Predictor:
+        """Return the champion; a new one is loaded whole before it replaces the old one."""
+        with self._lock:
+            if time.monotonic() - self._checked_s >= self._check_every_s:
+                record = champion(self._store)
+                if record is not None and record.bundle_id != self._predictor.bundle.id:
+                    self._predictor = load_champion(self._store)
+                    say(f"serving model version {self._predictor.model_version}")
+                self._checked_s = time.monotonic()
+            return self._predictor
+
+
+def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
+    """Build the service.
+
+    Raises:
+        NoChampionError: nothing has been promoted yet.
+    """
+    current = CurrentModel(store, check_every_s)
+    app = FastAPI(title="ladnn", description="COVID-19 probability and five lesions of chest CT slices.")
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok", "model_version": current.get().model_version}
+
+    @app.get("/model")
+    def model() -> Model:
+        predictor = current.get()
+        manifest = predictor.bundle.manifest
+        return Model(
+            model_version=predictor.model_version,
+            bundle_id=predictor.bundle.id,
+            threshold=manifest.threshold,
+            dataset_version=manifest.dataset_version,
+            intended_use=manifest.intended_use,
+        )
+
+    @app.post("/predict")
+    def predict(images: Annotated[list[UploadFile], "PNG or JPEG files, form field `images`"]) -> list[ImagePrediction]:
+        return [_answer(current.get(), image) for image in images]
+
+    return app
+
+
+def _answer(predictor: Predictor, image: UploadFile) -> ImagePrediction:
+    name = image.filename or "image"
+    data = image.file.read(_LARGEST_UPLOAD_BYTES + 1)
+    if len(data) > _LARGEST_UPLOAD_BYTES:
+        raise HTTPException(413, f"{name} is larger than {_LARGEST_UPLOAD_BYTES // 1_000_000} MB")
+    try:
+        (prediction,) = predictor.predict([data])
+    except ImageRejectedError as error:
+        raise HTTPException(422, f"{name}: {error.reason}: {error}") from error
+    return ImagePrediction(image=name, **prediction.model_dump())

@@ -1,0 +1,204 @@
+"""Owns the object store in a folder: objects are plain files that an operator can look at or drop in by hand.
+
+`.tmp` holds files that are being written: what a killed process left there for a day may be deleted. `.sha256/<key>`
+notes the digest of every write of an object. The folder needs hard links and may be a network mount.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from ladnn.errors import DigestMismatchError, ObjectNotFoundError, StoreAccessError, StoreError, StoreFullError
+from ladnn.store.keys import check_key, check_prefix
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class FileStore:
+    """An `ObjectStore` in a folder, which is made by the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self.url = self._root.as_uri()
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[str]:
+        """See `ObjectStore.list`; reads one folder at a time, and shows neither links nor special files."""
+        folder = check_prefix(prefix)
+        self._check_no_link(self._root / folder)
+        return _walk(self._root, f"{folder}/" if folder else "", _encoded(prefix), _encoded(start_after))
+
+    def exists(self, key: str) -> bool:
+        """See `ObjectStore.exists`."""
+        path = self._path(key)
+        with _explained(path):
+            return path.is_file()
+
+    def get(self, key: str) -> bytes:
+        """See `ObjectStore.get`."""
+        path = self._path(key)
+        with _explained(path):
+            if not path.is_file():
+                raise ObjectNotFoundError(f"no object {key!r} in {self.url}; check the key, or run what makes it first")
+            data = path.read_bytes()
+            digests = self._noted_digests(key)  # read after the data: a writer notes its digest first
+        if digests and hashlib.sha256(data).hexdigest() not in digests:
+            raise DigestMismatchError(f"object {key!r} in {self.url} is damaged or was altered; restore it from backup")
+        return data
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `ObjectStore.put`."""
+        path = self._path(key)
+        with _explained(path), self._staged(key, data) as temporary:
+            temporary.replace(path)
+            _sync_folder(path.parent)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """See `ObjectStore.put_if_absent`."""
+        path = self._path(key)
+        with _explained(path):
+            return not path.is_file() and self._link(key, data)
+
+    def check_access(self) -> None:
+        """See `ObjectStore.check_access`; makes the folder where it is missing."""
+        with _explained(self._root), self._temporary(b""):
+            pass
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        path = self._root / key
+        self._check_no_link(path)
+        return path
+
+    def _check_no_link(self, path: Path) -> None:
+        if os.path.realpath(path) != str(path):
+            raise StoreError(f"{path} is or lies behind a symbolic link; put the files themselves into {self._root}")
+
+    def _link(self, key: str, data: bytes) -> bool:
+        path = self._root / key
+        with self._staged(key, data) as temporary:
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                if not path.is_file():
+                    raise
+                return False
+            _sync_folder(path.parent)
+        return True
+
+    @contextmanager
+    def _staged(self, key: str, data: bytes) -> Iterator[Path]:
+        """Give a whole, durable file that only needs to be moved to the object's path."""
+        with self._temporary(data) as temporary:
+            _make_folder((self._root / key).parent)
+            self._note_digest(key, data)
+            yield temporary
+
+    @contextmanager
+    def _temporary(self, data: bytes) -> Iterator[Path]:
+        folder = self._root / ".tmp"
+        _make_folder(folder)
+        path = folder / uuid4().hex
+        try:
+            _write_synced(path, data, "xb")
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _note_digest(self, key: str, data: bytes) -> None:
+        """Append the digest before the data become visible, so that a crash between the two hurts no reader."""
+        path = self._root / ".sha256" / key
+        _make_folder(path.parent)
+        # The line feed in front ends a line that a crash or a full disk tore off.
+        _write_synced(path, f"\n{hashlib.sha256(data).hexdigest()}\n".encode(), "ab")
+        _sync_folder(path.parent)
+
+    def _noted_digests(self, key: str) -> set[str]:
+        try:
+            lines = (self._root / ".sha256" / key).read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return set()
+        return {line for line in lines if len(line) == hashlib.sha256().digest_size * 2}
+
+
+def _walk(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]:
+    """Yield keys below a folder (empty, or ending in a slash), passing by folders that hold none that is wanted."""
+    for name in _entries(root / folder):
+        key = folder + name
+        encoded = _encoded(key)
+        if not name.endswith("/"):
+            if encoded.startswith(prefix) and encoded > after:
+                yield key
+        elif (encoded.startswith(prefix) or prefix.startswith(encoded)) and (
+            encoded > after or after.startswith(encoded)
+        ):
+            yield from _walk(root, key, prefix, after)
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Give names in the order of their keys: a folder counts with its slash, so that `a-b` comes before `a/b`."""
+    names = []
+    with _explained(folder):
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        names.append(f"{entry.name}/")
+                    elif entry.is_file(follow_symlinks=False):
+                        names.append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return iter(())
+    return iter(sorted((name for name in names if not name.startswith(".")), key=_encoded))
+
+
+def _encoded(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _write_synced(path: Path, data: bytes, mode: str) -> None:
+    with path.open(mode) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise _explanation(path, error) from error
+
+
+def _explanation(path: Path, error: OSError) -> StoreError:
+    if error.errno in _FULL:
+        return StoreFullError(f"no space left to write {path}; free space or move LADNN_HOME / LADNN_STORE_URL")
+    if error.errno in _REFUSED:
+        return StoreAccessError(
+            f"may not use {path}: {error.strerror}; give this user read and write permission"
+            " or set LADNN_HOME / LADNN_STORE_URL to another folder"
+        )
+    culprit = f" ({error.filename})" if error.filename else ""
+    return StoreError(f"cannot use {path}: {error.strerror}{culprit}; check LADNN_HOME / LADNN_STORE_URL and the disk")

@@ -1,0 +1,42 @@
+"""Owns which keys an object may have, the same in every kind of store."""
+
+import re
+
+from ladnn.errors import StoreError
+
+# Control characters, the backslash that Windows takes for a slash, and the surrogates that stand for non-UTF-8 names.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that could leave the store's root or that some store cannot hold.
+
+    Raises:
+        StoreError: the key has an empty part, one that begins with a dot, or an unusable character.
+    """
+    if _UNUSABLE.search(key):
+        raise StoreError(f"key {key!r} holds a control character, a backslash or no UTF-8; rename the object")
+    for part in key.split("/"):
+        if not part:
+            raise StoreError(f"key {key!r} has an empty part; write it as part/part, without slashes at its ends")
+        if part.startswith("."):
+            raise StoreError(f"key {key!r} has a part that begins with a dot, which is reserved; rename the object")
+
+
+def check_prefix(prefix: str) -> str:
+    """Refuse a prefix that no key can begin with; return its folder, the part up to the last slash, or nothing.
+
+    Raises:
+        StoreError: see `check_key`; the last part may be empty or incomplete.
+    """
+    folder, slash, name = prefix.rpartition("/")
+    if slash:
+        check_key(folder)
+    if name:
+        check_key(name)
+    return folder
+
+
+def is_reserved(key: str) -> bool:
+    """Tell whether a part of a key begins with a dot."""
+    return key.startswith(".") or "/." in key

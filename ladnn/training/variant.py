@@ -1,0 +1,150 @@
+"""Training of one variant of a retrain: from a dataset version to weights and inference graph in the store.
+
+`variants/<name>/trained.json` is written last; a variant that has it is not trained again.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.config import Variant
+from ladnn.dataset.pipeline import LabelledPixels
+from ladnn.dataset.pixels import load_pixels
+from ladnn.dataset.split import Split
+from ladnn.dataset.version import label_matrix, load_manifest, rows_of
+from ladnn.errors import RetrainError, TrainingError
+from ladnn.model.backbones import backbone
+from ladnn.model.export import export_onnx, weights_to_safetensors
+from ladnn.model.network import build_network
+from ladnn.model.preprocessing import Preprocessing
+from ladnn.progress import Steps, no_steps
+from ladnn.retrain import Plan, keep, read, read_plan
+from ladnn.store import ObjectStore
+from ladnn.training.fit import EpochRecord, NonFiniteLossError, Progress, fit
+
+
+class StoredFile(BaseModel):
+    """A file in the store, with what its bytes must be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    sha256: str
+    n_bytes: int
+
+
+class Trained(BaseModel):
+    """What training a variant left behind."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variant: Variant
+    preprocessing: Preprocessing
+    weights: StoredFile
+    graph: StoredFile
+    epochs: tuple[EpochRecord, ...]
+    n_train_images: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VariantParts:
+    """The arrays a variant is trained and watched on."""
+
+    train: LabelledPixels
+    validation: LabelledPixels
+    train_images: tuple[str, ...]
+
+
+def train_variant(
+    store: ObjectStore,
+    retrain_id: str,
+    variant_name: str,
+    cache: Path,
+    on_decoded: Steps = no_steps,
+    progress: Progress = Progress(),  # noqa: B008 (frozen)
+) -> Trained:
+    """Train a variant, or return what an earlier run trained.
+
+    Args:
+        store: holds the retrain and its dataset version.
+        retrain_id: a planned retrain.
+        variant_name: one of its variants.
+        cache: folder of the pixel cache.
+        on_decoded: told how many images are decoded.
+        progress: told of steps and epochs.
+
+    Raises:
+        RetrainError: no such retrain or variant.
+        WeightsError: the backbone's weights are not to be had.
+        TrainingError: the loss became non-finite; names the batch's images.
+    """
+    if (done := read_trained(store, retrain_id, variant_name)) is not None:
+        return done
+    started_s = time.perf_counter()
+    plan = _plan(store, retrain_id)
+    variant = _variant(plan, variant_name)
+    network = build_network(variant, plan.config.training, plan.config.seed)
+    parts = _parts(store, plan, variant, cache, on_decoded)
+    try:
+        epochs = fit(network, parts.train, parts.validation, plan.config.training, plan.config.seed, progress)
+    except NonFiniteLossError as error:
+        images = ", ".join(parts.train_images[row] for row in error.rows)
+        raise TrainingError(f"variant {variant_name}: {error}; the batch's images are {images}") from error
+    trained = Trained(
+        variant=variant,
+        preprocessing=backbone(variant.backbone).preprocessing,
+        weights=_keep_file(store, retrain_id, variant, "weights.safetensors", weights_to_safetensors(network)),
+        graph=_keep_file(store, retrain_id, variant, "model.onnx", export_onnx(network)),
+        epochs=tuple(epochs),
+        n_train_images=len(parts.train_images),
+        seconds=time.perf_counter() - started_s,
+    )
+    return Trained.model_validate(keep(store, retrain_id, _document(variant_name), trained.model_dump(mode="json")))
+
+
+def read_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trained | None:
+    """Read what training left behind; None where the variant is not trained yet."""
+    document = read(store, retrain_id, _document(variant_name))
+    return None if document is None else Trained.model_validate(document)
+
+
+def _document(variant_name: str) -> str:
+    return f"variants/{variant_name}/trained"
+
+
+def _plan(store: ObjectStore, retrain_id: str) -> Plan:
+    plan = read_plan(store, retrain_id)
+    if plan is None:
+        raise RetrainError(f"there is no retrain {retrain_id}; see `ladnn history`")
+    return plan
+
+
+def _variant(plan: Plan, name: str) -> Variant:
+    for variant in plan.config.variants:
+        if variant.name == name:
+            return variant
+    known = ", ".join(variant.name for variant in plan.config.variants)
+    raise RetrainError(f"retrain {plan.retrain_id} has no variant {name!r}; it has {known}")
+
+
+def _parts(store: ObjectStore, plan: Plan, variant: Variant, cache: Path, on_decoded: Steps) -> VariantParts:
+    manifest = load_manifest(store, plan.dataset_version)
+    preprocessing = backbone(variant.backbone).preprocessing
+
+    def part(split: Split) -> LabelledPixels:
+        rows = rows_of(manifest, split)
+        return LabelledPixels(
+            load_pixels(store, list(rows["image"]), preprocessing, cache, on_decoded), label_matrix(rows)
+        )
+
+    return VariantParts(part("train"), part("validation"), tuple(rows_of(manifest, "train")["image"]))
+
+
+def _keep_file(store: ObjectStore, retrain_id: str, variant: Variant, name: str, data: bytes) -> StoredFile:
+    key = f"retrains/{retrain_id}/variants/{variant.name}/{name}"
+    store.put(key, data)
+    return StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))

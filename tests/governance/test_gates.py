@@ -1,0 +1,171 @@
+"""Truth tables of the gates and of the verdict they join to."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ladnn.config import GateConfig
+from ladnn.errors import GateError
+from ladnn.evaluation.intervals import Bootstrap, Interval
+from ladnn.evaluation.metrics import evaluate_diagnosis
+from ladnn.governance import gates
+from ladnn.governance.gates import GateResult, Verdict, auroc_floor, not_worse_than_champion, overall, run_gates
+
+CONFIG = GateConfig(min_auroc=0.75, non_inferiority_margin=0.05, max_test_openings=20)
+PASS, FAIL, NOT_EVALUATED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_EVALUATED
+
+
+def diagnosis(auroc):
+    """Metrics of 40 images with this AUROC; all else as measured on a perfect classifier."""
+    labels = np.repeat([0.0, 1.0], 20)
+    metrics = evaluate_diagnosis(
+        labels,
+        labels,
+        [str(i) for i in range(40)],
+        threshold=0.5,
+        sampling=Bootstrap(n_replicates=10, confidence=0.95, seed=1),
+    )
+    return metrics.model_copy(update={"auroc": Interval(value=auroc, low=auroc, high=auroc, n=40)})
+
+
+def interval(value, low, high):
+    return Interval(value=value, low=low, high=high, n=40)
+
+
+def evidence(**changes):
+    """A candidate as good as the champion, with whatever the case changes."""
+    values = {
+        "candidate": diagnosis(0.9),
+        "champion": diagnosis(0.9),
+        "difference": interval(0.0, -0.02, 0.02),
+        "has_champion": True,
+        "candidate_is_champion": False,
+        "openings": 1,
+    }
+    return gates.TestEvidence(**(values | changes))
+
+
+FIRST = {"champion": None, "difference": None, "has_champion": False}
+NO_TEST_SET = {"candidate": None, "champion": None, "difference": None, "openings": 0}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "verdict", "reason"),
+    [
+        (diagnosis(0.9), PASS, "reaches"),
+        (diagnosis(0.75), PASS, "reaches"),
+        (diagnosis(np.nextafter(0.75, 0)), FAIL, "below"),
+        (diagnosis(0.5), FAIL, "below"),
+        (diagnosis(None), FAIL, "cannot be computed"),
+        (None, NOT_EVALUATED, "no test set"),
+    ],
+)
+def test_auroc_floor(candidate, verdict, reason):
+    result = auroc_floor(evidence(candidate=candidate), CONFIG)
+
+    assert result.verdict == verdict
+    assert reason in result.reason
+    assert result.limit == 0.75
+    assert result.value == (candidate.auroc.value if candidate else None)
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict", "reason"),
+    [
+        (interval(0.0, -0.02, 0.02), PASS, "not worse"),
+        (interval(0.0, 0.0, 0.0), PASS, "not worse"),
+        (interval(0.1, 0.05, 0.15), PASS, "not worse"),
+        (interval(-0.02, -0.04, -0.01), PASS, "not worse"),
+        (interval(0.0, np.nextafter(-0.05, 0), 0.05), PASS, "not worse"),
+        (interval(0.0, -0.05, 0.05), FAIL, "cannot be shown"),
+        (interval(0.02, -0.06, 0.1), FAIL, "cannot be shown"),
+        (interval(-0.05, -0.1, 0.0), FAIL, "cannot be shown"),
+        (interval(-0.1, -0.15, -0.05), FAIL, "worse than the champion:"),
+        (interval(None, None, None), FAIL, "cannot be computed"),
+        (interval(0.0, None, None), FAIL, "cannot be computed"),
+        (None, FAIL, "cannot be computed"),
+    ],
+)
+def test_not_worse_than_champion(difference, verdict, reason):
+    result = not_worse_than_champion(evidence(difference=difference), CONFIG)
+
+    assert result.verdict == verdict
+    assert reason in result.reason
+    assert result.limit == -0.05
+    assert result.interval == difference
+
+
+@pytest.mark.parametrize(
+    ("changes", "floor", "comparison", "verdict"),
+    [
+        ({}, PASS, PASS, PASS),
+        (FIRST, PASS, PASS, PASS),
+        (FIRST | {"candidate": diagnosis(0.6)}, FAIL, PASS, FAIL),
+        (FIRST | {"candidate": diagnosis(None)}, FAIL, PASS, FAIL),
+        (NO_TEST_SET, NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED),
+        (FIRST | NO_TEST_SET, NOT_EVALUATED, PASS, NOT_EVALUATED),
+        ({"candidate_is_champion": True}, PASS, FAIL, FAIL),
+        (NO_TEST_SET | {"candidate_is_champion": True}, NOT_EVALUATED, FAIL, FAIL),
+        ({"candidate": diagnosis(None), "difference": interval(None, None, None)}, FAIL, FAIL, FAIL),
+    ],
+)
+def test_gates_together(changes, floor, comparison, verdict):
+    results = run_gates(evidence(**changes), CONFIG)
+
+    assert [(result.name, result.verdict) for result in results] == [
+        ("auroc_floor", floor),
+        ("not_worse_than_champion", comparison),
+    ]
+    assert overall(results) == verdict
+
+
+def test_the_first_champion_and_an_identical_candidate_are_explained():
+    first = not_worse_than_champion(evidence(**FIRST), CONFIG)
+    identical = not_worse_than_champion(evidence(candidate_is_champion=True), CONFIG)
+
+    assert first.reason == "first champion: nothing to compare with"
+    assert identical.reason == "identical to the champion: nothing would change"
+
+
+@pytest.mark.parametrize(("openings", "exceeded"), [(1, False), (20, False), (21, True)])
+def test_a_test_set_opened_past_its_budget_needs_a_person(openings, exceeded):
+    results = run_gates(evidence(openings=openings), CONFIG)
+
+    assert overall(results) == (NOT_EVALUATED if exceeded else PASS)
+    assert [result.name for result in results[2:]] == (["test_set_budget"] if exceeded else [])
+    if exceeded:
+        assert (results[2].value, results[2].limit) == (21, 20)
+        assert "new patients" in results[2].reason
+        assert "by name" in results[2].reason
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "joined"),
+    [
+        ([PASS], PASS),
+        ([PASS, PASS], PASS),
+        ([PASS, NOT_EVALUATED], NOT_EVALUATED),
+        ([NOT_EVALUATED, FAIL], FAIL),
+        ([FAIL, PASS, NOT_EVALUATED], FAIL),
+    ],
+)
+def test_the_worst_verdict_wins(verdicts, joined):
+    results = [
+        GateResult(name="gate", value=None, limit=None, interval=None, n=0, verdict=verdict, reason="because")
+        for verdict in verdicts
+    ]
+
+    assert overall(results) == joined
+
+
+def test_an_empty_list_of_gates_is_an_error_not_a_pass():
+    with pytest.raises(GateError, match="no gate was run"):
+        overall(())
+
+
+def test_a_result_survives_the_way_through_json():
+    (result, _) = run_gates(evidence(), CONFIG)
+
+    assert GateResult.model_validate_json(result.model_dump_json()) == result
+    assert json.loads(result.model_dump_json())["verdict"] == "pass"

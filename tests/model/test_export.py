@@ -1,0 +1,63 @@
+import copy
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import ladnn
+from ladnn.errors import TrainingError, WeightsError
+from ladnn.model.export import export_onnx, load_safetensors, weights_to_safetensors
+from ladnn.model.graph import InferenceGraph
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_the_exported_graph_equals_the_network_for_any_batch(trained_like, exported, n):
+    pixels = np.random.default_rng(n).integers(0, 256, (n, 64, 64), dtype=np.uint8)
+    with torch.no_grad():
+        expected = trained_like(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(InferenceGraph(exported).logits(pixels), expected, atol=1e-4)
+
+
+def test_the_exported_file_names_nothing_of_this_machine(exported):
+    for trace in (str(Path(ladnn.__file__).parent), str(Path(torch.__file__).parent), ".py", "stack_trace", "class_hi"):
+        assert trace.encode() not in exported
+
+
+def test_the_same_weights_give_the_same_bytes_without_any_noise(trained_like, exported, capfd, caplog):
+    trained_like.train()
+    try:
+        with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+            warnings.simplefilter("error")
+            again = export_onnx(trained_like)
+        assert trained_like.training
+    finally:
+        trained_like.eval()
+    assert again == exported
+    assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+
+
+def test_weights_that_are_not_finite_are_not_exported(trained_like):
+    broken = copy.deepcopy(trained_like)
+    torch.nn.init.constant_(broken.diagnosis.bias, float("nan"))
+    with pytest.raises(TrainingError, match="finite"):
+        export_onnx(broken)
+
+
+def test_weights_survive_safetensors(trained_like, small_network):
+    data = weights_to_safetensors(trained_like)
+    other = small_network("ladnn", seed=8).eval()
+    load_safetensors(other, data)
+    pixels = torch.full((2, 64, 64), 90, dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(other(pixels), trained_like(pixels))
+    assert weights_to_safetensors(other) == data
+
+
+def test_foreign_weights_are_refused(trained_like, small_network):
+    with pytest.raises(WeightsError, match="safetensors"):
+        load_safetensors(trained_like, b"no weights at all")
+    with pytest.raises(WeightsError, match="another network"):
+        load_safetensors(small_network("baseline"), weights_to_safetensors(trained_like))

@@ -28,7 +28,7 @@ from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summ
 from ladnn.registry.test_set import TestResult, open_test_set
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Found, Plan, plan_retrain
-from ladnn.training.variant import Trained, read_trained
+from ladnn.training.result import Trained, read_trained
 
 
 @flow(name="retrain")

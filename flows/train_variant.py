@@ -8,8 +8,8 @@ from ladnn.progress import progress_bar, say
 from ladnn.registry.retrain_runs import begin_variant, log_epoch
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import read_plan
-from ladnn.training.fit import EpochRecord, Progress
-from ladnn.training.variant import read_trained
+from ladnn.training.fit import Progress
+from ladnn.training.result import EpochRecord, read_trained
 from ladnn.training.variant import train_variant as train
 
 

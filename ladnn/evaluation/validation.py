@@ -18,7 +18,7 @@ from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.model.graph import InferenceGraph, sigmoid
 from ladnn.retrain import Plan, keep, read
 from ladnn.store import ObjectStore
-from ladnn.training.variant import read_trained
+from ladnn.training.result import read_trained
 
 
 class Scores(BaseModel):

@@ -21,7 +21,7 @@ from ladnn.model.preprocessing import Preprocessing
 from ladnn.phantoms.study import generate_study
 from ladnn.retrain import Plan
 from ladnn.store import ObjectStore, canonical_json, read_json
-from ladnn.training.variant import Trained
+from ladnn.training.result import Trained
 
 PREFIX = "bundles/"
 MANIFEST = "bundle.json"

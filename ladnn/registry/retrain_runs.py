@@ -9,7 +9,7 @@ from ladnn.registry.summary import RetrainSummary
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Plan
-from ladnn.training.fit import EpochRecord
+from ladnn.training.result import EpochRecord
 
 DIAGNOSIS_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
 

@@ -13,7 +13,7 @@ from ladnn.governance.decision import Approval, Decision, read_approval, read_de
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
 from ladnn.store import ObjectStore
-from ladnn.training.variant import read_trained
+from ladnn.training.result import read_trained
 
 Status = Literal["promoted", "rejected", "held", "superseded"]
 ENDINGS: dict[Literal["promote", "reject", "hold"], Status] = {

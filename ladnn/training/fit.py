@@ -30,6 +30,7 @@ from ladnn.dataset.pipeline import (
 from ladnn.errors import TrainingError
 from ladnn.model.loss import joint_loss
 from ladnn.model.network import LADNN
+from ladnn.training.result import EpochRecord
 
 
 class NonFiniteLossError(TrainingError):
@@ -41,33 +42,6 @@ class NonFiniteLossError(TrainingError):
             "lower training.learning_rate, and look at the labels of these rows"
         )
         self.rows = rows
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """How an epoch went. Losses are mean cross-entropies in nats; None stands for a value that does not exist.
-
-    Attributes:
-        epoch: from 1.
-        train_diagnosis_loss: with label smoothing and drop-out, over the epoch's steps.
-        train_lesions_loss: the same of the lesion head; None for a baseline.
-        validation_diagnosis_loss: without smoothing and drop-out; None if no diagnosis is known.
-        validation_lesions_loss: the same of the lesion head; None for a baseline, or if no lesion is known.
-        validation_auroc: of the diagnosis; None unless validation holds both classes.
-        learning_rate: at the epoch's last step.
-        images_per_second: training images, augmentation included.
-        seconds: wall-clock time of training and validation.
-    """
-
-    epoch: int
-    train_diagnosis_loss: float
-    train_lesions_loss: float | None
-    validation_diagnosis_loss: float | None
-    validation_lesions_loss: float | None
-    validation_auroc: float | None
-    learning_rate: float
-    images_per_second: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from ladnn.config import Variant
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.dataset.pixels import load_pixels
@@ -19,35 +17,11 @@ from ladnn.errors import RetrainError, TrainingError
 from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
-from ladnn.model.preprocessing import Preprocessing
 from ladnn.progress import Steps, no_steps
-from ladnn.retrain import Plan, keep, read, read_plan
+from ladnn.retrain import Plan, keep, read_plan
 from ladnn.store import ObjectStore
-from ladnn.training.fit import EpochRecord, NonFiniteLossError, Progress, fit
-
-
-class StoredFile(BaseModel):
-    """A file in the store, with what its bytes must be."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: str
-    sha256: str
-    n_bytes: int
-
-
-class Trained(BaseModel):
-    """What training a variant left behind."""
-
-    model_config = ConfigDict(frozen=True)
-
-    variant: Variant
-    preprocessing: Preprocessing
-    weights: StoredFile
-    graph: StoredFile
-    epochs: tuple[EpochRecord, ...]
-    n_train_images: int
-    seconds: float
+from ladnn.training.fit import NonFiniteLossError, Progress, fit
+from ladnn.training.result import StoredFile, Trained, read_trained, trained_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +77,9 @@ def train_variant(
         n_train_images=len(parts.train_images),
         seconds=time.perf_counter() - started_s,
     )
-    return Trained.model_validate(keep(store, retrain_id, _document(variant_name), trained.model_dump(mode="json")))
-
-
-def read_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trained | None:
-    """Read what training left behind; None where the variant is not trained yet."""
-    document = read(store, retrain_id, _document(variant_name))
-    return None if document is None else Trained.model_validate(document)
-
-
-def _document(variant_name: str) -> str:
-    return f"variants/{variant_name}/trained"
+    return Trained.model_validate(
+        keep(store, retrain_id, trained_document(variant_name), trained.model_dump(mode="json"))
+    )
 
 
 def _plan(store: ObjectStore, retrain_id: str) -> Plan:

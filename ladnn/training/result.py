@@ -1,0 +1,72 @@
+"""What training leaves behind, readable without torch: epochs, files, and the document that says a variant is trained."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.config import Variant
+from ladnn.model.preprocessing import Preprocessing
+from ladnn.retrain import read
+from ladnn.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """How an epoch went. Losses are mean cross-entropies in nats; None stands for a value that does not exist.
+
+    Attributes:
+        epoch: from 1.
+        train_diagnosis_loss: with label smoothing and drop-out, over the epoch's steps.
+        train_lesions_loss: the same of the lesion head; None for a baseline.
+        validation_diagnosis_loss: without smoothing and drop-out; None if no diagnosis is known.
+        validation_lesions_loss: the same of the lesion head; None for a baseline, or if no lesion is known.
+        validation_auroc: of the diagnosis; None unless validation holds both classes.
+        learning_rate: at the epoch's last step.
+        images_per_second: training images, augmentation included.
+        seconds: wall-clock time of training and validation.
+    """
+
+    epoch: int
+    train_diagnosis_loss: float
+    train_lesions_loss: float | None
+    validation_diagnosis_loss: float | None
+    validation_lesions_loss: float | None
+    validation_auroc: float | None
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+
+
+class StoredFile(BaseModel):
+    """A file in the store, with what its bytes must be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    sha256: str
+    n_bytes: int
+
+
+class Trained(BaseModel):
+    """What training a variant left behind."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variant: Variant
+    preprocessing: Preprocessing
+    weights: StoredFile
+    graph: StoredFile
+    epochs: tuple[EpochRecord, ...]
+    n_train_images: int
+    seconds: float
+
+
+def read_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trained | None:
+    """Read what training left behind; None where the variant is not trained yet."""
+    document = read(store, retrain_id, trained_document(variant_name))
+    return None if document is None else Trained.model_validate(document)
+
+
+def trained_document(variant_name: str) -> str:
+    """Name of the document among those of its retrain."""
+    return f"variants/{variant_name}/trained"

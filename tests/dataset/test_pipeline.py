@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ladnn.dataset.pipeline import (
+    LabelledPixels,
+    augment,
+    evaluation_batches,
+    n_training_batches,
+    training_batches,
+)
+from ladnn.errors import DatasetError
+
+CPU = torch.device("cpu")
+
+
+def _part(n: int, size_px: int = 32) -> LabelledPixels:
+    generator = np.random.default_rng(n)
+    labels = generator.choice([0.0, 1.0, np.nan], (n, 6)).astype(np.float32)
+    return LabelledPixels(generator.integers(0, 256, (n, size_px, size_px), dtype=np.uint8), labels)
+
+
+@given(n=st.integers(2, 90), batch_size=st.integers(2, 40), epoch=st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_an_epoch_holds_each_image_once_with_its_labels_and_no_batch_of_one(n, batch_size, epoch):
+    part = _part(n, size_px=4)
+    batches = list(training_batches(part, batch_size, 1, epoch, CPU))
+    assert len(batches) == n_training_batches(n, batch_size)
+    assert sorted(np.concatenate([batch.rows for batch in batches]).tolist()) == list(range(n))
+    assert all(2 <= len(batch.rows) <= max(batch_size, 3) for batch in batches)
+    for batch in batches:
+        np.testing.assert_array_equal(batch.labels.numpy(), part.labels[batch.rows])
+        assert (batch.pixels.dtype, batch.pixels.shape) == (torch.uint8, (len(batch.rows), 4, 4))
+
+
+def test_an_epoch_depends_on_seed_and_epoch_alone():
+    part = _part(10)
+    before = torch.random.get_rng_state()
+
+    def epoch_of(seed: int, epoch: int) -> torch.Tensor:
+        return torch.cat([batch.pixels for batch in training_batches(part, 4, seed, epoch, CPU)])
+
+    first = epoch_of(1, 1)
+    torch.rand(3)  # whatever else draws from the global generator
+    drawn = torch.random.get_rng_state()
+    assert torch.equal(epoch_of(1, 1), first)
+    assert not torch.equal(epoch_of(1, 2), first)
+    assert not torch.equal(epoch_of(2, 1), first)
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+    torch.random.set_rng_state(before)
+
+
+def test_augmentation_leaves_the_source_alone_and_keeps_the_subject_in_view():
+    pixels = torch.zeros(64, 48, 48, dtype=torch.uint8)
+    pixels[:, 16:32, 16:32] = 200
+    original = pixels.clone()
+    result = augment(pixels, torch.Generator().manual_seed(0))
+    assert torch.equal(pixels, original)
+    assert (result.dtype, result.shape) == (pixels.dtype, pixels.shape)
+    assert bool((result[:, 20:28, 20:28].float().mean(dim=(1, 2)) > 120).all())
+    areas = (result > result.amax(dim=(1, 2), keepdim=True) / 2).float().sum(dim=(1, 2)) / 16**2
+    assert 0.55 < float(areas.min()) < 0.85 < 1.15 < float(areas.max()) < 1.6
+
+
+def test_about_half_of_the_slices_are_mirrored():
+    pixels = torch.zeros(200, 32, 32, dtype=torch.uint8)
+    pixels[:, 8:24, 4:12] = 255
+    result = augment(pixels, torch.Generator().manual_seed(0)).float()
+    mirrored = result[:, :, 16:].sum(dim=(1, 2)) > result[:, :, :16].sum(dim=(1, 2))
+    assert 70 < int(mirrored.sum()) < 130
+
+
+def test_evaluation_batches_are_the_slices_in_order():
+    part = _part(7)
+    batches = list(evaluation_batches(part, 3, CPU))
+    np.testing.assert_array_equal(torch.cat([batch.pixels for batch in batches]).numpy(), part.pixels)
+    np.testing.assert_array_equal(torch.cat([batch.labels for batch in batches]).numpy(), part.labels)
+
+
+def test_a_read_only_memory_map_serves_as_pixels(tmp_path):
+    part = _part(5)
+    np.save(tmp_path / "pixels.npy", part.pixels)
+    mapped = LabelledPixels(np.load(tmp_path / "pixels.npy", mmap_mode="r"), part.labels)
+    first, second = (torch.cat([b.pixels for b in training_batches(p, 2, 1, 1, CPU)]) for p in (part, mapped))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        _part(1),
+        LabelledPixels(_part(4).pixels, _part(3).labels),
+        LabelledPixels(_part(4).pixels.astype(np.float32), _part(4).labels),
+        LabelledPixels(_part(4).pixels[:, :16], _part(4).labels),
+    ],
+)
+def test_arrays_that_cannot_be_trained_on_are_refused(part):
+    with pytest.raises(DatasetError, match=r"part must be|at least 2 images"):
+        next(training_batches(part, 2, 1, 1, CPU))

@@ -1,0 +1,107 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ladnn.config import TrainingConfig, Variant
+from ladnn.dataset.pipeline import LabelledPixels
+from ladnn.errors import DatasetError
+from ladnn.model.network import LADNN, build_network
+from ladnn.training.fit import NonFiniteLossError, Progress, fit, learning_rate_factor
+
+
+def _part(n: int = 8, size_px: int = 64) -> LabelledPixels:
+    """Slices with a bright square when positive; positives name GGO where the square is large."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(40, 80, (n, size_px, size_px), dtype=np.uint8)
+    labels = np.full((n, 6), np.nan, dtype=np.float32)
+    for row in range(n):
+        labels[row, 0] = row % 2
+        if row % 2:
+            large = row % 4 == 1
+            half = 20 if large else 8
+            middle = slice(size_px // 2 - half, size_px // 2 + half)
+            pixels[row, middle, middle] += 150
+            labels[row, 1:] = [float(large), 0, 0, 1, 0]
+    return LabelledPixels(pixels, labels)
+
+
+def _network(training: TrainingConfig, task: str = "ladnn") -> LADNN:
+    return build_network(Variant(backbone="efficientnet_lite0", task=task), training, 3)
+
+
+QUICK = TrainingConfig(epochs=2, batch_size=4, pretrained=False)
+
+
+def test_eight_images_can_be_learned_by_heart():
+    training = TrainingConfig(epochs=25, batch_size=8, learning_rate=1e-3, label_smoothing=0, diagnosis_weight=1)
+    network, part = _network(training), _part()
+    records = fit(network, part, part, training, seed=1)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(part.pixels)).numpy()
+    known = ~np.isnan(part.labels)
+    np.testing.assert_array_equal(logits[known] > 0, part.labels[known] > 0.5)
+    assert records[-1].validation_auroc == 1
+    assert records[-1].train_diagnosis_loss < records[0].train_diagnosis_loss
+
+
+def test_the_same_seed_gives_the_same_weights_and_touches_no_global_generator():
+    torch_before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        network = _network(QUICK)
+        fit(network, _part(), _part(4), QUICK, seed)
+        return network.state_dict()
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["diagnosis.weight"], other["diagnosis.weight"])
+    assert torch.equal(torch.random.get_rng_state(), torch_before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_progress_is_told_of_every_step_and_epoch():
+    steps, told = [], []
+    network = _network(QUICK)
+    progress = Progress(on_epoch=told.append, on_step=lambda done, n_steps: steps.append((done, n_steps)))
+    records = fit(network, _part(9), _part(3), QUICK, 1, progress)
+    assert steps == [(done, 6) for done in range(1, 7)]
+    assert records == told
+    assert [record.epoch for record in records] == [1, 2]
+    assert all(math.isfinite(value) for value in dataclasses.astuple(records[-1]))
+    assert not network.training
+
+
+def test_a_baseline_and_a_validation_part_of_one_class_leave_values_out():
+    validation = LabelledPixels(_part(3).pixels[::2], _part(3).labels[::2])
+    record = fit(_network(QUICK, "baseline"), _part(4), validation, QUICK, 1)[-1]
+    assert (record.train_lesions_loss, record.validation_lesions_loss, record.validation_auroc) == (None, None, None)
+    assert record.validation_diagnosis_loss is not None
+
+
+def test_a_loss_that_is_not_finite_names_the_rows_of_the_batch():
+    network = _network(QUICK)
+    torch.nn.init.constant_(network.diagnosis.bias, float("nan"))
+    with pytest.raises(NonFiniteLossError, match="learning_rate") as caught:
+        fit(network, _part(), _part(), QUICK, 1)
+    assert len(caught.value.rows) == 4
+    assert set(caught.value.rows) <= set(range(8))
+
+
+def test_parts_that_do_not_fit_are_refused_before_the_first_step():
+    with pytest.raises(DatasetError, match="part must be"):
+        fit(_network(QUICK), _part(), LabelledPixels(_part().pixels, _part(3).labels), QUICK, 1)
+    with pytest.raises(DatasetError, match="at least 2 images"):
+        fit(_network(QUICK), _part(1), _part(), QUICK, 1)
+
+
+def test_the_learning_rate_warms_up_and_decays_to_nearly_zero():
+    factors = [learning_rate_factor(step, 100, 10) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == factors[9] == factors[10] == pytest.approx(1)
+    assert factors[55] == pytest.approx(0.5)
+    assert all(later < earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert 0 < factors[-1] < 0.001
+    assert learning_rate_factor(0, 5, 0) == 1

@@ -130,13 +130,13 @@ def _walk(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]
     for name in _entries(root / folder):
         key = folder + name
         encoded = _encoded(key)
-        if not name.endswith("/"):
-            if encoded.startswith(prefix) and encoded > after:
-                yield key
-        elif (encoded.startswith(prefix) or prefix.startswith(encoded)) and (
-            encoded > after or after.startswith(encoded)
-        ):
-            yield from _walk(root, key, prefix, after)
+        if not encoded.startswith(prefix):
+            continue
+        if name.endswith("/"):
+            if encoded > after or after.startswith(encoded):
+                yield from _walk(root, key, prefix, after)
+        elif encoded > after:
+            yield key
 
 
 def _entries(folder: Path) -> Iterator[str]:

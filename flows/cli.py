@@ -3,22 +3,19 @@
 Prefect is imported by the commands, not with this module, so that the other commands stay quick.
 """
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.embedded import only_one, prefect_server, wait_for_server
 from flows.environment import prepare_prefect
 from ladnn.config import load_config
 from ladnn.errors import RetrainError
 from ladnn.platform import check_free_space, open_platform
 from ladnn.result import emit, results_only_on_stdout
-from ladnn.settings import Settings
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
@@ -41,10 +38,12 @@ def retrain(
     experiment = load_config(config)
     platform = open_platform()
     check_free_space(platform.settings)
-    with _only_retrain(platform.settings), results_only_on_stdout():
-        prepare_prefect(os.environ, platform.settings.home)
+    home = platform.settings.home
+    prepare_prefect(os.environ, home)
+    with results_only_on_stdout(), prefect_server(os.environ, home):
         from flows.retrain import retrain as flow
 
+        wait_for_server(os.environ["PREFECT_API_URL"], home)
         summary = flow(experiment.model_dump(mode="json"), force)
     if as_json:
         emit(summary)
@@ -60,11 +59,13 @@ def schedule(
 ) -> None:
     """Serve the retrain on a schedule until stopped; Prefect keeps the runs."""
     experiment = load_config(config)
-    platform = open_platform()
-    prepare_prefect(os.environ, platform.settings.home)
-    from flows.schedule import serve_weekly
+    home = open_platform().settings.home
+    prepare_prefect(os.environ, home)
+    with prefect_server(os.environ, home):
+        from flows.schedule import serve_weekly
 
-    serve_weekly(experiment, cron)
+        wait_for_server(os.environ["PREFECT_API_URL"], home)
+        serve_weekly(experiment, cron)
 
 
 def approve(
@@ -82,7 +83,7 @@ def approve(
     decision = read_decision(platform.store, retrain_id)
     if decision is None:
         raise RetrainError(f"retrain {retrain_id} has no decision; see `ladnn history` for the retrains there are")
-    with _only_retrain(platform.settings), results_only_on_stdout():
+    with only_one(platform.settings.home), results_only_on_stdout():
         tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
         model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
     if as_json:
@@ -91,16 +92,3 @@ def approve(
         )
     else:
         typer.echo(f"promoted: model version {model_version} (models:/ladnn@champion), accepted by {by}: {reason}")
-
-
-@contextmanager
-def _only_retrain(settings: Settings) -> Iterator[None]:
-    """Keep a second retrain or approval of this installation out; a killed one leaves no lock behind."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    path = settings.home / "retrain.lock"
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RetrainError(f"another retrain is running here (it holds {path}); wait for it to end") from error
-        yield

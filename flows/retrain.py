@@ -5,9 +5,11 @@ Each stage leaves its document in the object store, so a run that was killed is 
 
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.abandoned import end_abandoned_runs
+from flows.embedded import only_one
 from flows.intake import take_in_contributions
 from flows.stages import StageClock
 from flows.train_variant import train_variant
@@ -17,6 +19,7 @@ from ladnn.dataset.version import DatasetVersion, freeze
 from ladnn.errors import RetrainError
 from ladnn.evaluation.validation import Validated, select_candidate, validate_variant
 from ladnn.governance.decision import Decision, decide
+from ladnn.model.backbones import backbone
 from ladnn.platform import check_free_space, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
@@ -39,7 +42,15 @@ def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
         experiment: values of an experiment configuration.
         force: retrain although neither data nor experiment changed.
     """
-    config, clock = parse_config(experiment, "of the retrain flow"), StageClock()
+    config = parse_config(experiment, "of the retrain flow")
+    with only_one(open_platform().settings.home):
+        end_abandoned_runs(runtime.flow_run.id)
+        return run_stages(config, force)
+
+
+def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
+    """Run the stages in order; what an earlier run finished is not done again."""
+    clock = StageClock()
     with clock.stage("intake"):
         take_in_contributions()
     with clock.stage("dataset"):
@@ -77,7 +88,9 @@ def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
 
 @task(cache_policy=NO_CACHE)
 def plan(version: DatasetVersion, config: ExperimentConfig, force: bool) -> Found:
-    """Find out whether there is anything to do."""
+    """Find out whether there is anything to do, and refuse early what could not be trained."""
+    for variant in config.variants:
+        backbone(variant.backbone)
     found = plan_retrain(open_platform().store, version.id, config, __version__, force=force)
     say(f"  retrain {found.plan.retrain_id}: {found.state}")
     return found

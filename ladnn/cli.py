@@ -43,9 +43,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
             raise
-        _fail(
-            f"{error.strerror}: {error.filename}; free space or change permissions, or set LADNN_HOME to another folder"
-        )
+        where = f": {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror}{where}; free space or change permissions, or set LADNN_HOME to another folder")
 
 
 @importing.command("covid-ct")

@@ -9,14 +9,14 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from ladnn.errors import ConfigError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Variant(_Section):
@@ -97,15 +97,17 @@ class ExperimentConfig(_Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     gates: GateConfig = GateConfig()
 
-    @model_validator(mode="after")
-    def _check_variants(self) -> "ExperimentConfig":
-        names = [variant.name for variant in self.variants]
+    @field_validator("variants")
+    @classmethod
+    def _check_variants(cls, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        names = [variant.name for variant in variants]
         repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"variants are named twice: {', '.join(repeated)}")
-        if not any(variant.task == "ladnn" for variant in self.variants):
-            raise ValueError("no variant has task 'ladnn'; a baseline has no lesion head and cannot be promoted")
-        return self
+        problems = [f"named twice: {', '.join(repeated)}"] if repeated else []
+        if not any(variant.task == "ladnn" for variant in variants):
+            problems.append("none has task 'ladnn'; a baseline has no lesion head and cannot be promoted")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return variants
 
     @property
     def digest(self) -> str:
@@ -147,4 +149,8 @@ def _problem(item: ErrorDetails) -> str:
     where = ".".join(str(part) for part in item["loc"]) or "experiment"
     if item["type"] == "extra_forbidden":
         return f"unknown key {where!r}; remove it or correct its spelling"
-    return f"{where}: {item['msg']} (got {item['input']!r})" if item["type"] != "missing" else f"{where} is missing"
+    if item["type"] == "missing":
+        return f"{where} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    shown = isinstance(item["input"], (str, int, float))  # a whole table or list would bury the message
+    return f"{where}: {message} (got {item['input']!r})" if shown else f"{where}: {message}"

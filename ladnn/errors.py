@@ -88,5 +88,9 @@ class PromotionConflictError(LadnnError):
     """Somebody else promoted first; the promotion log moved on."""
 
 
+class TrackingError(LadnnError):
+    """MLflow, which tracks runs and registers models, cannot be reached or refuses."""
+
+
 class RetrainError(LadnnError):
     """A retrain cannot start or go on as asked."""

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
-from ladnn.errors import StoreFullError
+from ladnn.errors import SettingsError, StoreFullError
 from ladnn.settings import Settings, read_settings
 from ladnn.store import ObjectStore, S3Options, open_store
 
@@ -43,9 +43,13 @@ def check_free_space(settings: Settings) -> None:
 
     Raises:
         StoreFullError: less than `LEAST_FREE_BYTES` are free under LADNN_HOME.
+        SettingsError: LADNN_HOME cannot be made.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(settings.home).free
+    except OSError as error:
+        raise SettingsError(f"LADNN_HOME is {settings.home}: {error.strerror}; name a folder of this user") from error
     if free < LEAST_FREE_BYTES:
         raise StoreFullError(
             f"only {free / 1e6:.0f} MB are free under {settings.home}, a retrain needs {LEAST_FREE_BYTES / 1e6:.0f} MB; "

@@ -1,25 +1,30 @@
 """How results look on a terminal: tables and one-line verdicts for people. Programs use `--json`."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ladnn.dataset.split import SPLITS
 from ladnn.evaluation.intervals import Interval
 from ladnn.governance.decision import Decision
 from ladnn.registry.summary import RetrainSummary, VariantSummary
 from ladnn.serving.assessment import Assessment
 from ladnn.settings import Settings
 
+_WIDTH = 160
+
 
 def print_retrain(summary: RetrainSummary, settings: Settings, total_s: float) -> None:
     """Print what a retrain came to, and what to try next."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     data = summary.dataset
     console.print(f"\nretrain {summary.retrain_id}: [bold]{summary.status}[/bold]")
     console.print(f"dataset version {data.id}: {data.n_images} images of {data.n_groups} patients")
-    for name, count in data.splits.items():
+    for name in SPLITS:
+        count = data.splits[name]
         console.print(
             f"  {name}: {count.n_images} images of {count.n_groups} patients ({count.n_positive} +, {count.n_negative} -)"
         )
@@ -44,10 +49,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     """Return a plain table; cells are text, never markup."""
     result = Table(title=title, title_justify="left")
     for column in columns:
-        result.add_column(column, no_wrap=True)
+        result.add_column(column)
     for row in rows:
         result.add_row(*(cell.replace("[", r"\[") for cell in row))
     return result
+
+
+def _console() -> Console:
+    """A terminal is used as wide as it is; a file or a pipe gets lines wide enough for every table."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def _variants(variants: Sequence[VariantSummary]) -> Table:
@@ -99,7 +109,9 @@ def _print_times(console: Console, summary: RetrainSummary, total_s: float) -> N
             f"nothing is new: no contribution and no setting changed since it ended; checked in {total_s:.0f} s"
         )
         return
-    rows = [(stage.name, f"{stage.seconds:.1f}", f"{100 * stage.seconds / total_s:.0f} %") for stage in summary.stages]
+    start = ("start-up of Prefect and libraries", total_s - sum(stage.seconds for stage in summary.stages))
+    times = [start, *((stage.name, stage.seconds) for stage in summary.stages)]
+    rows = [(name, f"{seconds:.1f}", f"{100 * seconds / total_s:.0f} %") for name, seconds in times]
     console.print(table(("stage", "seconds", "of total"), rows, f"time: {total_s:.0f} s in all"))
 
 
@@ -118,7 +130,7 @@ def _print_next(console: Console, summary: RetrainSummary, settings: Settings) -
 
 def print_assessment(assessment: Assessment) -> None:
     """Print how the champion did on a labelled folder."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     diagnosis, lesions = assessment.scores.diagnosis, assessment.scores.lesions or {}
     console.print(
         f"model version {assessment.model_version} on {diagnosis.n_images} images of {diagnosis.n_patients} patients"
@@ -133,7 +145,7 @@ def print_assessment(assessment: Assessment) -> None:
 
 def print_history(document: dict[str, Any]) -> None:
     """Print promotions and retrains, oldest first."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     promoted = [
         (str(p["number"]), p["at"][:19], p["action"], p["model_version"], p["retrain_id"], p["by"], p["reason"])
         for p in document["promotions"]

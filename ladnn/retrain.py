@@ -6,7 +6,7 @@ so a stage that finds its document has nothing left to do. `outcome.json` is the
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,8 +36,7 @@ class Found(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     plan: Plan
-    state: str
-    """"new", "broken off" or "ended"."""
+    state: Literal["new", "broken off", "ended"]
 
 
 def plan_retrain(

@@ -6,9 +6,11 @@ What an experiment is belongs to `ladnn.config`. Secrets are never printed.
 import os
 import secrets
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from ladnn.errors import SettingsError
 
@@ -21,8 +23,8 @@ class Settings:
 
     home: Path
     store_url: str
-    tracking_uri: str
-    s3_endpoint_url: str | None = None
+    tracking_uri: str = field(repr=False)  # may hold a database password
+    s3_endpoint_url: str | None = field(default=None, repr=False)
     s3_access_key_id: str | None = None
     s3_secret_access_key: str | None = field(default=None, repr=False)
     s3_region: str | None = None
@@ -57,7 +59,7 @@ class Settings:
             return self._pseudonym_key.encode()
         if not self.embedded:
             raise SettingsError(
-                f"LADNN_PSEUDONYM_KEY is not set, but the store {self.store_url} is shared; "
+                "LADNN_PSEUDONYM_KEY is not set, but LADNN_STORE_URL names a shared store; "
                 "set the same long random secret on every host"
             )
         return _own_key(self.home / "pseudonym.key")
@@ -66,41 +68,58 @@ class Settings:
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read LADNN_HOME, LADNN_STORE_URL, LADNN_TRACKING_URI, LADNN_PSEUDONYM_KEY, LADNN_S3_ENDPOINT_URL and AWS_*.
 
-    Without any of them everything lives under `~/.ladnn` and no server is needed.
+    Without any of them everything lives under `~/.ladnn` and no server is needed. An empty one counts as not set.
 
     Raises:
         SettingsError: LADNN_STORE_URL is neither s3://bucket/prefix nor file:///folder.
     """
-    values = os.environ if environment is None else environment
+    given = os.environ if environment is None else environment
+    values = {name: value for name, value in given.items() if value}
+    # Temporary credentials have a third part; boto3 takes all three from the environment if it is given none.
+    keys: Mapping[str, str] = {} if "AWS_SESSION_TOKEN" in values else values
     home = Path(values.get("LADNN_HOME") or Path.home() / ".ladnn").expanduser().absolute()
     store_url = values.get("LADNN_STORE_URL") or (home / "store").as_uri()
-    if urlsplit(store_url).scheme not in {"file", "s3"}:
-        raise SettingsError(f"LADNN_STORE_URL is {store_url!r}; use s3://bucket/prefix or file:///absolute/folder")
+    if urlsplit(store_url).scheme not in {"file", "s3"}:  # not repeated: it may hold a password
+        raise SettingsError("LADNN_STORE_URL has another scheme; use s3://bucket/prefix or file:///absolute/folder")
     return Settings(
         home=home,
         store_url=store_url,
         tracking_uri=values.get("LADNN_TRACKING_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
         s3_endpoint_url=values.get("LADNN_S3_ENDPOINT_URL"),
-        s3_access_key_id=values.get("AWS_ACCESS_KEY_ID"),
-        s3_secret_access_key=values.get("AWS_SECRET_ACCESS_KEY"),
+        s3_access_key_id=keys.get("AWS_ACCESS_KEY_ID"),
+        s3_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
         s3_region=values.get("AWS_REGION") or values.get("AWS_DEFAULT_REGION"),
         _pseudonym_key=values.get("LADNN_PSEUDONYM_KEY"),
     )
 
 
 def _own_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
-        try:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"cannot keep {path}: {error.strerror}; set LADNN_HOME to a folder of this user") from error
+    if len(key) < _SHORTEST_KEY:
+        raise SettingsError(
+            f"{path} holds no whole key; restore it from backup, or known patients get other pseudonyms"
+        )
+    return key
+
+
+def _make_key(path: Path) -> None:
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    draft.touch(mode=0o600)
+    try:
+        with draft.open("w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
             os.link(draft, path)  # the first of several processes wins; a half-written key is never seen
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
+    finally:
+        draft.unlink()
 
 
 def silence_services(environment: MutableMapping[str, str]) -> None:

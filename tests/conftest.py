@@ -8,6 +8,8 @@ from s3_server import S3Server, running_s3_server
 
 from ladnn.store import ObjectStore, open_store
 
+pytest_plugins = ("trained_platform",)
+
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
@@ -33,3 +35,12 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
     """An empty store of either kind."""
     chosen: ObjectStore = request.getfixturevalue(f"{request.param}_store")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The COVID-CT collection (`metadata.csv`, `images/`), which is never part of this repository."""
+    folder = Path(__file__).parents[2] / "shared" / "data" / "covid-ct"
+    if not (folder / "metadata.csv").is_file():
+        pytest.skip(f"no COVID-CT collection at {folder}")
+    return folder

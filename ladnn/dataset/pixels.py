@@ -4,16 +4,16 @@ The cache can be deleted at any time; its name is the digest of what it was made
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ladnn.errors import DigestMismatchError
+from ladnn.errors import DigestMismatchError, ImageRejectedError
 from ladnn.intake.decode import canonical_digest, decode_canonical
 from ladnn.intake.record import image_key
 from ladnn.progress import Steps, no_steps
@@ -55,17 +55,25 @@ def load_pixels(
     if not images:
         return np.empty(shape, dtype=np.uint8)
     path = cache / "pixels" / f"{_digest(images, resize)}.npy"
-    if not path.exists():
+    pixels = _cached(path, shape)
+    if pixels is None:
         _make(path, store, images, resize, on_step)
-    pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    if pixels.shape != shape or pixels.dtype != np.uint8:
-        raise DigestMismatchError(f"the cache file {path} is damaged; delete it, it is made again")
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     return pixels
+
+
+def _cached(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
+    """Open a cache file; None where it is missing or torn, and is to be made."""
+    try:
+        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _make(path: Path, store: ObjectStore, images: Sequence[str], resize: Resize, on_step: Steps) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    draft = path.with_name(f".{path.stem}.{uuid4().hex}.npy")
     try:
         pixels = np.lib.format.open_memmap(
             draft, mode="w+", dtype=np.uint8, shape=(len(images), resize.size_px, resize.size_px)
@@ -81,8 +89,12 @@ def _make(path: Path, store: ObjectStore, images: Sequence[str], resize: Resize,
 
 
 def _pixels(store: ObjectStore, digest: str) -> NDArray[np.uint8]:
-    pixels = decode_canonical(store.get(image_key(digest)))
-    if canonical_digest(pixels) != digest:
+    data = store.get(image_key(digest))
+    try:
+        pixels = decode_canonical(data)
+    except ImageRejectedError:
+        pixels = None
+    if pixels is None or canonical_digest(pixels) != digest:
         raise DigestMismatchError(
             f"image {digest} in {store.url} is damaged: its pixels have another digest; restore it"
         )

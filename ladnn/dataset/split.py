@@ -25,14 +25,15 @@ class Group:
 
     name: str
     stratum: str
-    """Such as "positive-2", "positive-unknown" or "negative"."""
+    """Such as "positive-2" (lesions), "negative" or "unknown"."""
     requested: Split | None = None
 
 
 def assign(groups: Iterable[Group], assigned: Mapping[str, Split], strata: Mapping[str, str]) -> dict[str, Split]:
     """Place the groups that have no place yet; the result does not depend on the order they come in.
 
-    Each goes where its stratum, its diagnosis and the whole lack most of their target share.
+    The first three of a stratum go to three different splits, so that each split shows every kind of patient. Every
+    other one goes where its stratum, its diagnosis and the whole lack most of their target share.
 
     Args:
         groups: all groups, with and without a place.
@@ -59,7 +60,7 @@ def load_assignments(store: ObjectStore) -> tuple[dict[str, Split], int]:
     assigned: dict[str, Split] = {}
     keys = list(store.list(_BATCHES))
     for key in keys:
-        assigned.update(read_json(store, key)["assignments"])
+        assigned = read_json(store, key)["assignments"] | assigned  # the first place holds
     return assigned, len(keys)
 
 
@@ -92,7 +93,8 @@ def _count(counts: Counter[tuple[str, str]], stratum: str, split: str) -> None:
 
 
 def _neediest(counts: Counter[tuple[str, str]], stratum: str) -> Split:
-    return max(SPLITS, key=lambda split: (_need(counts, stratum, split), RATIOS[split]))
+    uncovered = [split for split in SPLITS if not counts[stratum, split]]
+    return max(uncovered or SPLITS, key=lambda split: (_need(counts, stratum, split), RATIOS[split]))
 
 
 def _need(counts: Counter[tuple[str, str]], stratum: str, split: Split) -> float:

@@ -82,11 +82,14 @@ def load_manifest(store: ObjectStore, version_id: str) -> pd.DataFrame:
     Raises:
         DigestMismatchError: its contents are not those that its id states.
     """
-    manifest = pd.read_parquet(io.BytesIO(store.get(_manifest_key(version_id))))
+    damaged = f"dataset version {version_id} is damaged: its records have another digest; restore it"
+    data = store.get(_manifest_key(version_id))
+    try:
+        manifest = pd.read_parquet(io.BytesIO(data))
+    except (ValueError, OSError) as error:  # what Arrow raises on damaged files
+        raise DigestMismatchError(damaged) from error
     if _version_id(manifest) != version_id:
-        raise DigestMismatchError(
-            f"dataset version {version_id} is damaged: its records have another digest; restore it"
-        )
+        raise DigestMismatchError(damaged)
     check_leakage(manifest)
     return manifest
 
@@ -124,15 +127,12 @@ def _groups(records: list[Record]) -> dict[str, Group]:
 
 def _group(name: str, members: list[Record]) -> Group:
     diagnoses = {r.labels[DIAGNOSIS].value for r in members if DIAGNOSIS in r.labels}
-    requests: set[Split] = {r.requested_split for r in members if r.requested_split}
-    if len(requests) > 1:
-        raise LeakageError(
-            f"group {name} is contributed for {' and '.join(sorted(requests))}; a patient lives in one split"
-        )
+    # Where contributions ask for different splits the first one counts: an error would stop every later version.
+    first = min(members, key=lambda record: (record.contributed_on, record.contribution))
     lesions = {code for r in members for code in LESIONS if code in r.labels and r.labels[code].value == 1}
     negative = "negative" if 0 in diagnoses else "unknown"
     stratum = f"positive-{len(lesions)}" if 1 in diagnoses else negative
-    return Group(name, stratum, requests.pop() if requests else None)
+    return Group(name, stratum, first.requested_split)
 
 
 def _manifest(records: list[Record], splits: dict[str, Split]) -> pd.DataFrame:

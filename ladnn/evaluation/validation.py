@@ -18,7 +18,7 @@ from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.model.graph import InferenceGraph, sigmoid
 from ladnn.retrain import Plan, keep, read
 from ladnn.store import ObjectStore
-from ladnn.training.result import read_trained
+from ladnn.training.result import read_file, read_trained
 
 
 class Scores(BaseModel):
@@ -65,6 +65,7 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
     Raises:
         RetrainError: the variant is not trained yet.
         DatasetError: validation holds no positive or no negative image.
+        DigestMismatchError: the graph is not the one that was trained.
     """
     name = f"variants/{variant_name}/validated"
     if (document := read(store, plan.retrain_id, name)) is not None:
@@ -81,7 +82,7 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
             "contribute more patients of the missing kind"
         )
     pixels = load_pixels(store, list(rows["image"]), trained.preprocessing, cache)
-    probabilities = sigmoid(InferenceGraph(store.get(trained.graph.key)).logits(pixels))
+    probabilities = sigmoid(InferenceGraph(read_file(store, trained.graph)).logits(pixels))
     evaluation = plan.config.evaluation
     threshold = choose_threshold(rows["covid"].to_numpy(), probabilities[:, 0], evaluation.target_sensitivity)
     scores = score(rows, probabilities, threshold, sampling_of(evaluation, plan.config.seed))

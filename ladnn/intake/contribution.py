@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -11,13 +12,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ladnn.errors import ContributionError
-from ladnn.labels import label_code
+from ladnn.errors import ContributionError, UnknownLabelError
+from ladnn.labels import LABELS, label_code
 from ladnn.store import ObjectStore
 
 INBOX = "inbox/"
 STUDY_FILE = "study.json"
-_STUDY_KEY = re.compile(r"^inbox/([A-Za-z0-9][A-Za-z0-9._-]{0,127})/study\.json$")
+_MOST_PROBLEMS = 10
+"""Named in one error message."""
+_STUDY_KEY = re.compile(r"inbox/(?:(.*)/)?study\.json", re.DOTALL)
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ()%&+,._-]{0,199}$")]
 
@@ -39,7 +43,13 @@ class ContributedImage(BaseModel):
     @field_validator("labels")
     @classmethod
     def _use_codes(cls, labels: dict[str, Literal[0, 1]]) -> dict[str, Literal[0, 1]]:
-        return {label_code(name): value for name, value in labels.items()}
+        try:
+            codes = {label_code(name): value for name, value in labels.items()}
+        except UnknownLabelError:
+            raise ValueError(f"unknown label; known labels are {', '.join(LABELS)}") from None  # names may be anything
+        if len(codes) < len(labels):
+            raise ValueError("a label is named twice, by two of its spellings")
+        return codes
 
 
 class Study(BaseModel):
@@ -87,11 +97,10 @@ def parse_study(data: bytes) -> Study:
     try:
         return Study.model_validate_json(data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}"
-            for item in error.errors(include_input=False)
-        )
-        raise ContributionError(f"study.json is invalid: {problems}") from None  # the cause would quote the input
+        items = error.errors(include_input=False)
+        problems = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in items[:_MOST_PROBLEMS])
+        more = f"; and {len(items) - _MOST_PROBLEMS} more" if len(items) > _MOST_PROBLEMS else ""
+        raise ContributionError(f"study.json is invalid: {problems}{more}") from None  # the cause would quote the input
 
 
 def contribute(store: ObjectStore, study: Study, files: Mapping[str, bytes]) -> tuple[str, bool]:
@@ -115,9 +124,22 @@ def contribute(store: ObjectStore, study: Study, files: Mapping[str, bytes]) -> 
     return contribution_id, store.put_if_absent(folder + STUDY_FILE, document)
 
 
-def complete_contributions(store: ObjectStore) -> Iterator[str]:
-    """Yield the ids of the contributions whose `study.json` has arrived, in order."""
+def complete_contributions(store: ObjectStore) -> Iterator[tuple[str, bool]]:
+    """Yield the contributions whose `study.json` has arrived, in the order of their keys.
+
+    Returns:
+        The id, which is the folder's name, and True. A folder whose name cannot be an id, such as one inside another,
+        is not passed over in silence: it gets an id made of its digest, and False.
+    """
     for key in store.list(INBOX):
-        match = _STUDY_KEY.match(key)
+        match = _STUDY_KEY.fullmatch(key)
         if match:
-            yield match.group(1)
+            folder = match.group(1) or ""
+            usable = bool(_FOLDER.fullmatch(folder))
+            yield (folder if usable else f"folder-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"), usable
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Name a field by its path; what is no field's name is the document's own text and stays out."""
+    fields = Study.model_fields.keys() | ContributedImage.model_fields.keys() | set(LABELS)
+    return ".".join(str(part) if isinstance(part, int) or part in fields else "?" for part in location) or "document"

@@ -5,6 +5,7 @@ annotators of this collection noted what a caption named, and 0 then means "not 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+from pydantic import ValidationError
 
 from ladnn.errors import ContributionError, UnknownLabelError
 from ladnn.intake.contribution import ContributedImage, Study
@@ -30,10 +32,10 @@ def read_labelled_images(table: Path) -> pd.DataFrame:
         The table with text columns as they are and one float64 column a label code: 1, 0 or NaN (unknown).
 
     Raises:
-        ContributionError: the file is missing or no such table, or a label is neither 1, 0 nor empty (row named).
+        ContributionError: the file is missing or no such table, or a label is neither 1, 0 nor empty (line named).
     """
     try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+        frame = pd.read_csv(table, dtype=str, keep_default_na=False).fillna("")  # short lines leave gaps
     except (OSError, ValueError) as error:
         raise ContributionError(
             f"cannot read {table} as CSV ({type(error).__name__}); name a file like COVID-CT's metadata.csv"
@@ -41,14 +43,15 @@ def read_labelled_images(table: Path) -> pd.DataFrame:
     missing = {"image", "patient_id", "covid"} - set(frame.columns)
     if missing:
         raise ContributionError(f"{table} has no column {', '.join(sorted(missing))}; see the README for its columns")
-    for column in list(frame.columns):
-        code = _label_column(column)
-        if code:
-            frame[code] = _label_values(frame[column], table)
-    for code in LESIONS:
-        if code not in frame:
-            frame[code] = float("nan")
-    return frame.assign(**{code: frame[code].where(_lesions_stated(frame)) for code in LESIONS})
+    frame["patient_id"] = frame["patient_id"].str.strip()
+    columns = {column: code for column in frame.columns if (code := _label_column(column))}
+    if len(set(columns.values())) < len(columns):
+        raise ContributionError(f"{table} has two columns of one label among {', '.join(columns)}; keep one of them")
+    labels = pd.DataFrame({code: _label_values(frame[column], table) for column, code in columns.items()})
+    labels = labels.reindex(columns=[DIAGNOSIS, *LESIONS])
+    stated = (labels[DIAGNOSIS] == 1) & (labels[list(LESIONS)] == 1).any(axis=1)
+    labels[list(LESIONS)] = labels[list(LESIONS)].where(stated)
+    return pd.concat([frame.drop(columns=list(columns)), labels], axis="columns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,9 @@ def covid_ct_studies(folder: Path, split_column: str | None = None) -> Iterator[
         ContributionError: the layout, the table or the split column is not as stated.
     """
     frame = read_labelled_images(folder / "metadata.csv")
+    owner = frame["patient_id"].where(frame["patient_id"] != "", frame["image"])
     if split_column is not None:
-        _check_split(frame, split_column, folder)
-    owner = frame["patient_id"].where(frame["patient_id"].str.strip() != "", frame["image"])
+        _check_split(frame, owner, split_column, folder / "metadata.csv")
     for name, rows in frame.groupby(owner, sort=True):
         yield _imported(str(name), rows, folder / "images", split_column)
 
@@ -83,8 +86,9 @@ def _imported(owner: str, rows: pd.DataFrame, folder: Path, split_column: str | 
     files, images, missing = {}, [], []
     for position, (_, row) in enumerate(rows.iterrows(), start=1):
         path = folder / row["image"]
-        if path.is_file():
-            name = f"{position:04d}{path.suffix.lower()}"
+        if ".." not in path.parts and path.is_relative_to(folder) and path.is_file():
+            suffix = path.suffix.lower()
+            name = f"{position:04d}" + (suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix, re.ASCII) else "")
             files[name] = path.read_bytes()
             images.append(_image(row, name, files[name]))
         else:
@@ -105,26 +109,26 @@ def _label_values(column: "pd.Series[str]", table: Path) -> "pd.Series[float]":
     stripped = column.str.strip()
     wrong = ~stripped.isin(list(known))
     if wrong.any():
-        row = int(wrong.to_numpy().argmax()) + 2
-        raise ContributionError(f"{table}, line {row}, column {column.name}: a label is 1, 0 or empty")
+        raise ContributionError(f"{table}, {_line(wrong)}, column {column.name}: a label is 1, 0 or empty")
     return stripped.map(known).astype("float64")
 
 
-def _lesions_stated(frame: pd.DataFrame) -> "pd.Series[bool]":
-    return (frame[DIAGNOSIS] == 1) & (frame[list(LESIONS)] == 1).any(axis=1)
+def _line(wrong: "pd.Series[bool]") -> str:
+    """Name the first line of the file that is wrong; the header is line 1, a quoted line break makes no new line."""
+    return f"line {int(wrong.to_numpy().argmax()) + 2}"
 
 
-def _check_split(frame: pd.DataFrame, column: str, folder: Path) -> None:
+def _check_split(frame: pd.DataFrame, owner: "pd.Series[str]", column: str, table: Path) -> None:
     if column not in frame:
+        raise ContributionError(f"{table} has no column {column!r}; its columns are {', '.join(frame.columns)}")
+    unknown = ~frame[column].isin(list(_SPLITS))
+    if unknown.any():
+        raise ContributionError(f"{table}, {_line(unknown)}, column {column}: a kept split is train or val")
+    leaking = frame[column].map(_SPLITS).groupby(owner).transform("nunique") > 1
+    if leaking.any():
         raise ContributionError(
-            f"{folder / 'metadata.csv'} has no column {column!r}; its columns are {', '.join(frame.columns)}"
-        )
-    unknown = set(frame[column]) - set(_SPLITS)
-    if unknown:
-        raise ContributionError(f"column {column!r} holds {sorted(unknown)}; a kept split is train or val")
-    if (frame.groupby("patient_id")[column].nunique() > 1).any():
-        raise ContributionError(
-            f"column {column!r} puts one patient into two parts; such a split leaks and is not kept"
+            f"{table}, {_line(leaking)}: column {column} puts one patient into two parts; such a split leaks, "
+            "so drop the option or correct the column"
         )
 
 
@@ -138,15 +142,22 @@ def _image(row: "pd.Series[str]", name: str, data: bytes) -> ContributedImage:
 
 def _study(owner: str, row: "pd.Series[str]", images: tuple[ContributedImage, ...], split_column: str | None) -> Study:
     age, sex = str(row.get("age", "")).strip(), str(row.get("gender", "")).strip().upper()
-    return Study(
-        site=SITE,
-        study_id=owner,
-        patient_id=row["patient_id"].strip() or None,
-        contributed_on=PUBLISHED_ON,
-        source=str(row.get("source", "")).split(":")[0].strip().lower() or "unknown",
-        age_y=int(float(age)) if age.replace(".", "", 1).isdigit() else None,
-        sex=sex if sex in ("F", "M") else None,  # type: ignore[arg-type]
-        annotated_by="covid-ct metadata",
-        split=_SPLITS[row[split_column]] if split_column else None,
-        images=images,
-    )
+    source = str(row.get("source", "")).split(":")[0].strip().lower()
+    try:
+        return Study(
+            site=SITE,
+            study_id=owner,
+            patient_id=row["patient_id"] or None,
+            contributed_on=PUBLISHED_ON,
+            source=re.sub(r"[^a-z0-9._/-]+", "-", source)[:60] or "unknown",
+            age_y=int(float(age)) if re.fullmatch(r"\d{1,2}(\.\d+)?|1[01]\d", age, re.ASCII) else None,
+            sex=sex if sex in ("F", "M") else None,  # type: ignore[arg-type]
+            annotated_by="covid-ct metadata",
+            split=_SPLITS[row[split_column]] if split_column else None,
+            images=images,
+        )
+    except ValidationError as error:
+        fields = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False))
+        raise ContributionError(
+            f"metadata.csv: the study of image {row['image']} has an unusable {fields}; correct the table"
+        ) from None  # the cause would quote the patient's data

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import ContributionError, ImageRejectedError, ObjectNotFoundError
+from ladnn.errors import ContributionError, DigestMismatchError, ImageRejectedError, ObjectNotFoundError
 from ladnn.intake.contribution import INBOX, STUDY_FILE, ContributedImage, Study, complete_contributions, parse_study
 from ladnn.intake.decode import decode, encode_canonical
 from ladnn.intake.pseudonym import pseudonym
@@ -32,7 +32,7 @@ class IntakeReport(BaseModel):
     n_contributions: int
     """Contributions that ended in this run."""
     n_known: int
-    """Contributions that had ended before."""
+    """Contributions that had ended before, or that another process ended meanwhile."""
     n_accepted: int
     """Images accepted in this run."""
     quarantined: tuple[Quarantined, ...]
@@ -46,19 +46,23 @@ class IntakeReport(BaseModel):
 def take_in(store: ObjectStore, pseudonym_key: bytes, on_step: Steps = no_steps) -> IntakeReport:
     """Bring every complete contribution of the inbox that has no outcome yet to its outcome."""
     ended = {key.removeprefix(OUTCOMES).removesuffix(".json") for key in store.list(OUTCOMES)}
-    waiting = [name for name in complete_contributions(store) if name not in ended]
+    waiting = [item for item in complete_contributions(store) if item[0] not in ended]
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(_THREADS) as threads:
         try:
-            for examined in threads.map(lambda name: _examine(store, pseudonym_key, name), waiting):
-                outcomes.append(_end(store, examined))  # in order, so that the same inbox always ends the same way
-                on_step(len(outcomes), len(waiting))
+            examinations = threads.map(lambda item: _examine(store, pseudonym_key, *item), waiting)
+            # Ended in order, so that the same inbox always ends the same way.
+            for done, examined in enumerate(examinations, start=1):
+                outcome = _claimed(store, examined)
+                if _end(store, outcome):
+                    outcomes.append(outcome)
+                on_step(done, len(waiting))
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
     return IntakeReport(
         n_contributions=len(outcomes),
-        n_known=len(ended),
+        n_known=len(ended) + len(waiting) - len(outcomes),
         n_accepted=sum(len(outcome.accepted) for outcome in outcomes),
         quarantined=tuple(item for outcome in outcomes for item in outcome.quarantined),
     )
@@ -71,8 +75,8 @@ def read_outcomes(store: ObjectStore) -> Iterator[Outcome]:
             yield Outcome.model_validate(document)
 
 
-def _end(store: ObjectStore, examined: Outcome) -> Outcome:
-    """Claim the images and write the outcome; identical pixels are accepted once."""
+def _claimed(store: ObjectStore, examined: Outcome) -> Outcome:
+    """Claim the images of a contribution; identical pixels are accepted once."""
     accepted, quarantined = [], list(examined.quarantined)
     for record in examined.accepted:
         if _claim(store, record):
@@ -80,11 +84,12 @@ def _end(store: ObjectStore, examined: Outcome) -> Outcome:
         else:
             detail = "the same pixels were accepted before, from another place; nothing is lost, nothing to do"
             quarantined.append(_set_aside(record.contribution, record.position, "duplicate", detail))
-    outcome = Outcome(contribution=examined.contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
-    key = f"{OUTCOMES}{outcome.contribution}.json"
-    if write_json_if_absent(store, key, outcome.model_dump(mode="json")):
-        return outcome
-    return Outcome.model_validate(read_json(store, key))
+    return Outcome(contribution=examined.contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
+
+
+def _end(store: ObjectStore, outcome: Outcome) -> bool:
+    """Commit the outcome; False where another process has committed one."""
+    return write_json_if_absent(store, f"{OUTCOMES}{outcome.contribution}.json", outcome.model_dump(mode="json"))
 
 
 def _claim(store: ObjectStore, record: Record) -> bool:
@@ -97,12 +102,22 @@ def _set_aside(contribution: str, position: int | None, reason: str, detail: str
     return Quarantined(contribution=contribution, position=position, reason=reason, detail=detail)
 
 
-def _examine(store: ObjectStore, pseudonym_key: bytes, contribution: str) -> Outcome:
+def _refused(contribution: str, reason: str, detail: str) -> Outcome:
+    """Set a contribution aside as a whole."""
+    refusal = _set_aside(contribution, None, reason, detail)
+    return Outcome(contribution=contribution, accepted=(), quarantined=(refusal,))
+
+
+def _examine(store: ObjectStore, pseudonym_key: bytes, contribution: str, usable_name: bool) -> Outcome:
+    if not usable_name:
+        detail = "the name of its folder in the inbox is no contribution id; send it again under another name"
+        return _refused(contribution, "bad_folder_name", detail)
     try:
         study = parse_study(store.get(f"{INBOX}{contribution}/{STUDY_FILE}"))
     except ContributionError as error:
-        refused = _set_aside(contribution, None, "bad_study_json", str(error))
-        return Outcome(contribution=contribution, accepted=(), quarantined=(refused,))
+        return _refused(contribution, "bad_study_json", str(error))
+    except DigestMismatchError:
+        return _refused(contribution, "wrong_digest", "its study.json is damaged in the store; send it again")
     accepted, quarantined = [], []
     for position in range(1, len(study.images) + 1):
         try:
@@ -116,7 +131,7 @@ def _accept(store: ObjectStore, pseudonym_key: bytes, contribution: str, study: 
     image = study.images[position - 1]
     data = _contributed_bytes(store, contribution, image)
     canonical = decode(data)
-    report = image.report or study.report or ""
+    report = next((text for text in (image.report, study.report) if text and text.strip()), "")
     labels = _labels(study, image, report)
     store.put_if_absent(image_key(canonical.digest), encode_canonical(canonical.pixels))
     height, width = canonical.pixels.shape
@@ -147,13 +162,15 @@ def _accept(store: ObjectStore, pseudonym_key: bytes, contribution: str, study: 
 def _contributed_bytes(store: ObjectStore, contribution: str, image: ContributedImage) -> bytes:
     try:
         data = store.get(f"{INBOX}{contribution}/{image.file}")
+        if hashlib.sha256(data).hexdigest() == image.sha256:
+            return data
     except ObjectNotFoundError:
-        raise ImageRejectedError(
-            "missing_file", "study.json names it, but the inbox has no such file; send it again"
-        ) from None
-    if hashlib.sha256(data).hexdigest() != image.sha256:
-        raise ImageRejectedError("wrong_digest", "its bytes are not those that study.json states; send it again")
-    return data
+        detail = "study.json names it, but the inbox has no such file; send it again"
+        raise ImageRejectedError("missing_file", detail) from None
+    except DigestMismatchError:
+        detail = "its bytes were damaged in the store; restore them and send it again"
+        raise ImageRejectedError("wrong_digest", detail) from None
+    raise ImageRejectedError("wrong_digest", "its bytes are not those that study.json states; send it again")
 
 
 def _labels(study: Study, image: ContributedImage, report: str) -> dict[str, Label]:
@@ -162,18 +179,15 @@ def _labels(study: Study, image: ContributedImage, report: str) -> dict[str, Lab
     for code, value in image.labels.items():
         labels[code] = Label(value=value, source="annotation", by=study.annotated_by)
     if not labels:
-        reason = "no_label" if report.strip() else "no_report"
-        missing = (
-            "its report names neither the diagnosis nor a lesion"
-            if report.strip()
-            else "it has neither report nor annotation"
-        )
+        reason, missing = "no_report", "it has neither report nor annotation"
+        if report:
+            reason, missing = "no_label", "its report names neither the diagnosis nor a lesion"
         raise ImageRejectedError(reason, f"{missing}; contribute it again with a report or with labels")
     return labels
 
 
 def _keep_report(store: ObjectStore, report: str) -> str | None:
-    if not report.strip():
+    if not report:
         return None
     data = report.encode()
     digest = hashlib.sha256(data).hexdigest()

@@ -1,8 +1,10 @@
 """The inference graph: what evaluation and the service run, on ONNX Runtime alone."""
 
+import os
+from types import ModuleType
+
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from ladnn.errors import BundleError
 from ladnn.labels import LABELS
@@ -23,6 +25,7 @@ class InferenceGraph:
         Raises:
             BundleError: the bytes are no ONNX model, or one with other inputs or outputs than a LA-DNN.
         """
+        onnxruntime = _silent_runtime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = n_threads or 0
@@ -72,6 +75,19 @@ class InferenceGraph:
             batch = np.ascontiguousarray(pixels[start : start + batch_size])
             result[start : start + batch_size] = self._session.run(None, {name: batch})[0]
         return result
+
+
+def _silent_runtime() -> ModuleType:
+    """Import ONNX Runtime with its telemetry off.
+
+    Since 1.29 its official Linux builds send hashes of graph and weights to their maker unless this variable is set
+    before the import (microsoft/onnxruntime pull request 27379).
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # for a process that had imported it before
+    return onnxruntime  # type: ignore[no-any-return]
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -4,24 +4,26 @@
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ladnn.config import ExperimentConfig, Variant
-from ladnn.errors import BundleError, ObjectNotFoundError
+from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.evaluation.validation import Scores, Validated
 from ladnn.labels import LABELS
 from ladnn.model.graph import InferenceGraph, sigmoid
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.phantoms.study import generate_study
 from ladnn.retrain import Plan
-from ladnn.store import ObjectStore, canonical_json, read_json
-from ladnn.training.result import Trained
+from ladnn.store import ObjectStore, canonical_json
+from ladnn.training.result import Trained, read_file
 
 PREFIX = "bundles/"
 MANIFEST = "bundle.json"
@@ -29,6 +31,7 @@ GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensor
 _GOLDEN_TOLERANCE = 1e-3
 """Largest difference of logits to the golden outputs: room for another CPU's rounding, not for another model."""
 _N_GOLDEN = 4
+_REMEDY = "restore it or promote another version"
 
 
 class BundleManifest(BaseModel):
@@ -36,7 +39,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: str = "ladnn-bundle/1"
+    format: Literal["ladnn-bundle/1"] = "ladnn-bundle/1"
     intended_use: str = (
         "Research and decision support: one axial chest CT slice in lung window, 8-bit grey; not a diagnosis by itself."
     )
@@ -63,18 +66,21 @@ class Bundle:
         """Check the files against the manifest and load the graph.
 
         Raises:
-            BundleError: a file is missing or changed, or the graph does not reproduce the golden outputs.
+            BundleError: a file is changed, or the graph does not fit or does not reproduce the golden outputs.
         """
         self.id, self.manifest, self.files = bundle_id, manifest, files
         for name, digest in manifest.files.items():
-            if name not in files or hashlib.sha256(files[name]).hexdigest() != digest:
-                raise BundleError(
-                    f"file {name} of bundle {bundle_id} is missing or changed; restore it or promote another version"
-                )
+            if hashlib.sha256(files[name]).hexdigest() != digest:
+                raise BundleError(f"file {name} of bundle {bundle_id} was changed; {_REMEDY}")
         self.graph = InferenceGraph(files[GRAPH])
+        if (self.graph.size_px, self.graph.n_outputs) != (manifest.preprocessing.size_px, len(LABELS)):
+            raise BundleError(
+                f"the graph of bundle {bundle_id} takes {self.graph.size_px} px and has {self.graph.n_outputs} outputs, "
+                f"the bundle states {manifest.preprocessing.size_px} px and {len(LABELS)}; {_REMEDY}"
+            )
         golden = load_tensors(files[GOLDEN])
         difference = np.abs(self.graph.logits(golden["pixels"]) - golden["logits"]).max()
-        if not difference <= _GOLDEN_TOLERANCE:
+        if not difference <= _GOLDEN_TOLERANCE:  # NaN fails too
             raise BundleError(
                 f"bundle {bundle_id} does not reproduce its golden outputs (difference {difference:.2g}); do not serve it"
             )
@@ -85,9 +91,13 @@ class Bundle:
 
 
 def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, *, synthetic: bool) -> str:
-    """Write the bundle of a candidate and return its id; the same candidate gives the same bundle."""
-    graph = store.get(trained.graph.key)
-    files = {WEIGHTS: store.get(trained.weights.key), GRAPH: graph, GOLDEN: _golden(graph, trained.preprocessing)}
+    """Write the bundle of a candidate and return its id; the same candidate gives the same bundle.
+
+    Raises:
+        DigestMismatchError: weights or graph are not those that were trained.
+    """
+    graph = read_file(store, trained.graph)
+    files = {WEIGHTS: read_file(store, trained.weights), GRAPH: graph, GOLDEN: _golden(graph, trained.preprocessing)}
     manifest = BundleManifest(
         variant=trained.variant,
         preprocessing=trained.preprocessing,
@@ -113,29 +123,46 @@ def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
     Raises:
         BundleError: it is incomplete, changed, or does not reproduce its golden outputs.
     """
-    folder = f"{PREFIX}{bundle_id}/"
-    try:
-        document = store.get(folder + MANIFEST)
-        names = tuple(read_json(store, folder + MANIFEST)["files"])
-        return open_bundle(bundle_id, {MANIFEST: document} | {name: store.get(folder + name) for name in names})
-    except ObjectNotFoundError as error:
-        raise BundleError(
-            f"bundle {bundle_id} is incomplete: {error}; restore it or promote another version"
-        ) from error
+    return _open(bundle_id, lambda name: store.get(f"{PREFIX}{bundle_id}/{name}"))
 
 
-def open_bundle(bundle_id: str, files: dict[str, bytes]) -> Bundle:
-    """Check and load a bundle from the bytes of its files, `bundle.json` among them.
+def open_bundle(folder: Path) -> Bundle:
+    """Load a bundle from a folder that has its id for a name; a file that `bundle.json` does not name is not touched.
 
     Raises:
-        BundleError: `bundle.json` is not the one that the id states, or a file is missing or changed.
+        BundleError: it is incomplete, changed, or does not reproduce its golden outputs.
     """
-    if _bundle_id(files[MANIFEST]) != bundle_id:
-        raise BundleError(f"bundle.json of {bundle_id} was changed; restore it or promote another version")
-    manifest = BundleManifest.model_validate_json(files[MANIFEST])
-    if manifest.labels != LABELS:
-        raise BundleError(f"bundle {bundle_id} has outputs {manifest.labels}, this service expects {LABELS}")
-    return Bundle(bundle_id, manifest, files)
+    return _open(folder.name, lambda name: (folder / name).read_bytes())
+
+
+def _open(bundle_id: str, read: Callable[[str], bytes]) -> Bundle:
+    try:
+        document = read(MANIFEST)
+        manifest = _parse(bundle_id, document)
+        return Bundle(bundle_id, manifest, {MANIFEST: document} | {name: read(name) for name in manifest.files})
+    except (ObjectNotFoundError, FileNotFoundError) as error:
+        raise BundleError(f"bundle {bundle_id} is incomplete: {error}; {_REMEDY}") from error
+    except DigestMismatchError as error:
+        raise BundleError(f"bundle {bundle_id} was changed: {error}; {_REMEDY}") from error
+
+
+def _parse(bundle_id: str, document: bytes) -> BundleManifest:
+    """Read `bundle.json`; nothing in it is believed before its digest is the one that the id states."""
+    if _bundle_id(document) != bundle_id:
+        raise BundleError(f"bundle.json of {bundle_id} was changed; {_REMEDY}")
+    try:
+        manifest = BundleManifest.model_validate_json(document)
+    except ValidationError as error:
+        raise BundleError(
+            f"bundle.json of {bundle_id} does not fit this release of ladnn ({error.error_count()} differences); "
+            "use the release that wrote it, or promote another version"
+        ) from error
+    if manifest.labels != LABELS or set(manifest.files) != {GRAPH, WEIGHTS, GOLDEN}:
+        raise BundleError(
+            f"bundle {bundle_id} has outputs {', '.join(manifest.labels)} and files {', '.join(sorted(manifest.files))}; "
+            f"this release expects {', '.join(LABELS)} and {', '.join(sorted((GRAPH, WEIGHTS, GOLDEN)))}"
+        )
+    return manifest
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:

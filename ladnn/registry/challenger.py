@@ -34,9 +34,11 @@ def promote_challenger(
 
     Raises:
         PromotionConflictError: another model became champion since the test set was opened.
+        RetrainError: a model of phantoms would replace one of patients.
         BundleError: the bundle or its upload is damaged.
     """
     bundle = load_bundle(store, decision.bundle_id)
+    check_replaceable(store, synthetic=bundle.manifest.synthetic)
     run_id = tracking.variant_run(decision.retrain_id, decision.variant, {})
     model_version = register(tracking, bundle, run_id)
     tracking.finish(run_id)
@@ -64,4 +66,8 @@ def approve_challenger(store: ObjectStore, tracking: Tracking, decision: Decisio
     test = read_test_result(store, decision.retrain_id)
     if test is None:
         raise RetrainError(f"retrain {decision.retrain_id} has no test result; run the retrain again")
-    return promote_challenger(store, tracking, decision, test, by=approval.by, reason=approval.reason)
+    model_version = promote_challenger(store, tracking, decision, test, by=approval.by, reason=approval.reason)
+    run_id = tracking.parent_run(decision.retrain_id, {})
+    tracking.log_summary(run_id, {}, {"ladnn.status": "promoted"})
+    tracking.finish(run_id)
+    return model_version

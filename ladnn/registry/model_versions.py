@@ -1,9 +1,9 @@
 """The MLflow model registry: a version a challenger, and aliases that follow the promotion log."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
-import mlflow.pyfunc
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -11,7 +11,7 @@ from ladnn import __version__
 from ladnn.errors import BundleError
 from ladnn.registry.bundle import Bundle, describe, open_bundle
 from ladnn.registry.promotion import promotions
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import Tracking, mlflow_errors_explained
 from ladnn.store import ObjectStore
 
 MODEL = "ladnn"
@@ -19,11 +19,13 @@ _FOLDER = "model"
 _BUNDLE_TAG = "ladnn.bundle_id"
 
 
+@mlflow_errors_explained()
 def register(tracking: Tracking, bundle: Bundle, run_id: str) -> str:
     """Upload a bundle as an MLflow model, verify the upload, and return its version; a repeated call finds it again.
 
     Raises:
         BundleError: what was uploaded is not what came back.
+        TrackingError: MLflow cannot be used.
     """
     client = tracking.client
     try:
@@ -31,21 +33,31 @@ def register(tracking: Tracking, bundle: Bundle, run_id: str) -> str:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    for version in client.search_model_versions(f"name = '{MODEL}'"):
-        if version.tags.get(_BUNDLE_TAG) == bundle.id:
-            return str(version.version)
+    found = client.search_model_versions(f"name = '{MODEL}' and tags.`{_BUNDLE_TAG}` = '{bundle.id}'", max_results=1)
+    if found:
+        return str(found[0].version)
     _upload(client, bundle, run_id)
     source = f"{client.get_run(run_id).info.artifact_uri}/{_FOLDER}"
     tags = {_BUNDLE_TAG: bundle.id, "ladnn.dataset_version": bundle.manifest.dataset_version}
     return str(client.create_model_version(MODEL, source, run_id, tags=tags).version)
 
 
+@mlflow_errors_explained()
 def follow_log(tracking: Tracking, store: ObjectStore) -> None:
-    """Make the aliases `champion` and `previous-champion` say what the promotion log says."""
+    """Make the aliases `champion` and `previous-champion` say what the promotion log says.
+
+    Raises:
+        TrackingError: MLflow cannot be used, or has no such version any more.
+    """
     log = promotions(store)
-    for alias, record in (("champion", log[-1:]), ("previous-champion", log[-2:-1])):
-        if record and _aliased(tracking.client, alias) != record[0].model_version:
-            tracking.client.set_registered_model_alias(MODEL, alias, record[0].model_version)
+    for alias, place in (("champion", 1), ("previous-champion", 2)):
+        wanted = log[-place].model_version if len(log) >= place else None
+        if wanted == _aliased(tracking.client, alias):
+            continue
+        if wanted is None:
+            tracking.client.delete_registered_model_alias(MODEL, alias)
+        else:
+            tracking.client.set_registered_model_alias(MODEL, alias, wanted)
 
 
 def _aliased(client: MlflowClient, alias: str) -> str | None:
@@ -63,19 +75,27 @@ def _upload(client: MlflowClient, bundle: Bundle, run_id: str) -> None:
         data.mkdir()
         for name, content in bundle.files.items():
             (data / name).write_bytes(content)
-        mlflow.pyfunc.save_model(
-            model,
+        _save_as_mlflow_model(model, data, bundle)
+        client.log_artifacts(run_id, str(model), _FOLDER)
+    with tempfile.TemporaryDirectory() as folder:
+        returned = client.download_artifacts(run_id, f"{_FOLDER}/data/{bundle.id}", folder)
+        try:
+            open_bundle(Path(returned))
+        except BundleError as error:
+            raise BundleError(
+                f"the upload of bundle {bundle.id} to MLflow is damaged; run the retrain again"
+            ) from error
+
+
+def _save_as_mlflow_model(folder: Path, data: Path, bundle: Bundle) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+        from mlflow import pyfunc
+
+        pyfunc.save_model(
+            folder,
             loader_module="ladnn.serving.pyfunc",
             data_path=data,
             pip_requirements=[f"ladnn[serve]=={__version__}"],
             metadata=describe(bundle),
         )
-        client.log_artifacts(run_id, str(model), _FOLDER)
-    with tempfile.TemporaryDirectory() as folder:
-        returned = Path(client.download_artifacts(run_id, f"{_FOLDER}/data/{bundle.id}", folder))
-        try:
-            open_bundle(bundle.id, {path.name: path.read_bytes() for path in returned.iterdir()})
-        except (BundleError, KeyError) as error:
-            raise BundleError(
-                f"the upload of bundle {bundle.id} to MLflow is damaged; run the retrain again"
-            ) from error

@@ -82,9 +82,14 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
         expected: number of the record that the decision was based on; 0 for none.
 
     Raises:
-        PromotionConflictError: somebody else promoted first.
+        PromotionConflictError: somebody else promoted first, or this is another log.
     """
-    for record in promotions(store)[expected:]:
+    log = promotions(store)
+    if expected > len(log):
+        raise PromotionConflictError(
+            f"the promotion log of {store.url} ends at {len(log)}, not at {expected}; is LADNN_STORE_URL the same?"
+        )
+    for record in log[expected:]:
         if proposal.action == "promote" and record.retrain_id == proposal.retrain_id:
             return record
     record = Promotion(number=expected + 1, at=datetime.now(UTC), **proposal.model_dump())

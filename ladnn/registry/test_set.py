@@ -1,5 +1,6 @@
 """The one opening of the test set in a retrain: candidate and champion, rescored now, on the same test patients."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
+from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.metrics import paired_auroc_difference
 from ladnn.evaluation.validation import Scores, sampling_of, score
 from ladnn.governance.gates import TestEvidence
 from ladnn.governance.ledger import record_opening
-from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, champion
 from ladnn.retrain import Plan, keep, read
 from ladnn.store import ObjectStore
@@ -36,6 +38,14 @@ class TestResult(BaseModel):
     evidence: TestEvidence
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A bundle on the test part; probabilities are (N, 6)."""
+
+    probabilities: NDArray[np.float64]
+    scores: Scores
+
+
 def open_test_set(
     store: ObjectStore, plan: Plan, version: DatasetVersion, candidate_bundle: str, cache: Path
 ) -> TestResult:
@@ -50,12 +60,27 @@ def open_test_set(
         return done
     current = champion(store)
     rows = rows_of(load_manifest(store, plan.dataset_version), "test")
-    if rows.empty:
-        result = _no_test_set(candidate_bundle, current)
-    else:
-        bundles = (candidate_bundle, *([current.bundle_id] if current else []))
-        openings = record_opening(store, version.test_version, plan.retrain_id, bundles)
-        result = _measure(store, plan, rows, candidate_bundle, current, openings, cache)
+    ours, theirs, openings = None, None, 0
+    if not rows.empty:
+        opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
+        openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
+        ours = _measure(store, plan, rows, candidate_bundle, cache)
+        theirs = _measure(store, plan, rows, current.bundle_id, cache) if current else None
+    evidence = TestEvidence(
+        candidate=ours.scores.diagnosis if ours else None,
+        champion=theirs.scores.diagnosis if theirs else None,
+        difference=_difference(plan, rows, ours, theirs),
+        has_champion=current is not None,
+        candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
+        openings=openings,
+    )
+    result = TestResult(
+        candidate_bundle=candidate_bundle,
+        champion=current,
+        candidate_scores=ours.scores if ours else None,
+        champion_scores=theirs.scores if theirs else None,
+        evidence=evidence,
+    )
     return TestResult.model_validate(keep(store, plan.retrain_id, _DOCUMENT, result.model_dump(mode="json")))
 
 
@@ -65,60 +90,21 @@ def read_test_result(store: ObjectStore, retrain_id: str) -> TestResult | None:
     return None if document is None else TestResult.model_validate(document)
 
 
-def _no_test_set(candidate_bundle: str, current: Promotion | None) -> TestResult:
-    evidence = TestEvidence(
-        candidate=None,
-        champion=None,
-        difference=None,
-        has_champion=current is not None,
-        candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
-        openings=0,
-    )
-    return TestResult(
-        candidate_bundle=candidate_bundle,
-        champion=current,
-        candidate_scores=None,
-        champion_scores=None,
-        evidence=evidence,
-    )
-
-
-def _measure(
-    store: ObjectStore,
-    plan: Plan,
-    rows: pd.DataFrame,
-    candidate_bundle: str,
-    current: Promotion | None,
-    openings: int,
-    cache: Path,
-) -> TestResult:
+def _measure(store: ObjectStore, plan: Plan, rows: pd.DataFrame, bundle_id: str, cache: Path) -> _Measured:
+    bundle = load_bundle(store, bundle_id)
+    manifest = bundle.manifest
+    probabilities = bundle.probabilities(load_pixels(store, list(rows["image"]), manifest.preprocessing, cache))
     sampling = sampling_of(plan.config.evaluation, plan.config.seed)
-    bundle = load_bundle(store, candidate_bundle)
-    ours = _probabilities(store, bundle, rows, cache)
-    scores = score(rows, ours, bundle.manifest.threshold, sampling)
-    champion_scores, difference = None, None
-    if current is not None:
-        incumbent = load_bundle(store, current.bundle_id)
-        theirs = _probabilities(store, incumbent, rows, cache)
-        champion_scores = score(rows, theirs, incumbent.manifest.threshold, sampling)
-        labels = label_matrix(rows)[:, 0].astype(np.float64)
-        difference = paired_auroc_difference(labels, ours[:, 0], theirs[:, 0], list(rows["group"]), sampling=sampling)
-    evidence = TestEvidence(
-        candidate=scores.diagnosis,
-        champion=champion_scores.diagnosis if champion_scores else None,
-        difference=difference,
-        has_champion=current is not None,
-        candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
-        openings=openings,
-    )
-    return TestResult(
-        candidate_bundle=candidate_bundle,
-        champion=current,
-        candidate_scores=scores,
-        champion_scores=champion_scores,
-        evidence=evidence,
-    )
+    return _Measured(probabilities, score(rows, probabilities, manifest.threshold, sampling))
 
 
-def _probabilities(store: ObjectStore, bundle: Bundle, rows: pd.DataFrame, cache: Path) -> NDArray[np.float64]:
-    return bundle.probabilities(load_pixels(store, list(rows["image"]), bundle.manifest.preprocessing, cache))
+def _difference(plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None) -> Interval | None:
+    if ours is None or theirs is None:
+        return None
+    return paired_auroc_difference(
+        label_matrix(rows)[:, 0].astype(np.float64),
+        ours.probabilities[:, 0],
+        theirs.probabilities[:, 0],
+        list(rows["group"]),
+        sampling=sampling_of(plan.config.evaluation, plan.config.seed),
+    )

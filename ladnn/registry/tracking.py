@@ -4,41 +4,73 @@ Only `ladnn.registry` knows MLflow. Nothing that is logged here names a patient 
 """
 
 import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from sqlalchemy.exc import SQLAlchemyError
+
+from ladnn.errors import TrackingError
 
 EXPERIMENT = "ladnn"
 _RETRAIN, _VARIANT = "ladnn.retrain_id", "ladnn.variant"
+_LONGEST_CAUSE = 300
+"""Characters of an MLflow error that are shown: a database error repeats its whole statement."""
+
+
+@contextmanager
+def mlflow_errors_explained() -> Iterator[None]:
+    """Turn what MLflow, its database or its server raise into one error that says what to do."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        cause = " ".join(str(error).split())[:_LONGEST_CAUSE]
+        without_password = re.sub(r"//[^/@\s]*@", "//", cause)
+        raise TrackingError(
+            f"MLflow cannot be used: {without_password}; check LADNN_TRACKING_URI and the server it names, "
+            "or without a server the disk of LADNN_HOME, then run the command again"
+        ) from error
 
 
 class Tracking:
-    """Runs of one tracking server or SQLite file."""
+    """Runs of one tracking server or SQLite file; every method may raise `TrackingError`."""
 
+    @mlflow_errors_explained()
     def __init__(self, uri: str, artifact_root: Path) -> None:
-        """Open a tracking store; without a server, its file and artifact folder are made."""
+        """Open a tracking store; without a server, its file and artifact folder are made.
+
+        Raises:
+            TrackingError: it cannot be reached or made.
+        """
         self._has_server = not uri.startswith("sqlite:")
         if not self._has_server:
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self.experiment_id = self._experiment(artifact_root)
 
+    @mlflow_errors_explained()
     def parent_run(self, retrain_id: str, tags: Mapping[str, str]) -> str:
-        """Return the id of a retrain's run, made if there is none."""
-        return self._run(retrain_id, {_RETRAIN: retrain_id, _VARIANT: ""} | dict(tags))
+        """Return the id of a retrain's run, made if there is none, and running again if it had ended."""
+        run = self._found_or_made(retrain_id, {_RETRAIN: retrain_id, _VARIANT: ""} | dict(tags))
+        return self._running(run)
 
+    @mlflow_errors_explained()
     def variant_run(self, retrain_id: str, variant: str, params: Mapping[str, Any]) -> str:
-        """Return the id of a variant's run under its retrain's run, made if there is none."""
-        parent = self.parent_run(retrain_id, {})
-        run_id = self._run(variant, {_RETRAIN: retrain_id, _VARIANT: variant, MLFLOW_PARENT_RUN_ID: parent})
+        """Return the id of a variant's run under its retrain's run, made if there is none, and running again."""
+        parent = self._found_or_made(retrain_id, {_RETRAIN: retrain_id, _VARIANT: ""})
+        tags = {_RETRAIN: retrain_id, _VARIANT: variant, MLFLOW_PARENT_RUN_ID: str(parent.info.run_id)}
+        run_id = self._running(self._found_or_made(variant, tags))
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
 
+    @mlflow_errors_explained()
     def log_epoch(self, run_id: str, epoch: int, values: Mapping[str, float | None]) -> None:
         """Log an epoch's metrics in one request, unless an earlier run of the same epoch did."""
         numbers = {key: value for key, value in values.items() if value is not None and math.isfinite(value)}
@@ -50,15 +82,18 @@ class Tracking:
         now_ms = int(time.time() * 1000)
         self.client.log_batch(run_id, metrics=[Metric(key, value, now_ms, epoch) for key, value in numbers.items()])
 
+    @mlflow_errors_explained()
     def log_summary(self, run_id: str, metrics: Mapping[str, float | None], tags: Mapping[str, str]) -> None:
         """Log final values of a run once."""
         self.log_epoch(run_id, 0, metrics)
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
+    @mlflow_errors_explained()
     def log_document(self, run_id: str, document: Any, name: str) -> None:
         """Keep a JSON document with a run."""
         self.client.log_dict(run_id, document, name)
 
+    @mlflow_errors_explained()
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run; FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
@@ -70,11 +105,13 @@ class Tracking:
         location = None if self._has_server else artifact_root.as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
-    def _run(self, name: str, tags: Mapping[str, str]) -> str:
+    def _found_or_made(self, name: str, tags: Mapping[str, str]) -> Run:
         query = f"tags.`{_RETRAIN}` = '{tags[_RETRAIN]}' and tags.`{_VARIANT}` = '{tags[_VARIANT]}'"
         found = self.client.search_runs([self.experiment_id], query, max_results=1)
-        if found:
-            run_id = str(found[0].info.run_id)
+        return found[0] if found else self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name})
+
+    def _running(self, run: Run) -> str:
+        run_id = str(run.info.run_id)
+        if run.info.status != "RUNNING":
             self.client.update_run(run_id, status="RUNNING")
-            return run_id
-        return str(self.client.create_run(self.experiment_id, tags=dict(tags) | {MLFLOW_RUN_NAME: name}).info.run_id)
+        return run_id

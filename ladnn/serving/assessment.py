@@ -63,8 +63,8 @@ def assess(
             pixels.append(predictor.bundle.manifest.preprocessing.apply(canonical.pixels))
             digests.append(canonical.digest)
             kept.append(position)
-        except FileNotFoundError:
-            skipped.append(Skipped(image=name, reason=f"not in {images}"))
+        except OSError as error:
+            skipped.append(Skipped(image=name, reason=f"cannot be read from {images}: {error.strerror}"))
         except ImageRejectedError as error:
             skipped.append(Skipped(image=name, reason=str(error)))
         on_step(done, len(frame))

@@ -27,6 +27,5 @@ class PyfuncModel:
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
-    folder = Path(path)
-    bundle = open_bundle(folder.name, {file.name: file.read_bytes() for file in folder.iterdir()})
+    bundle = open_bundle(Path(path))
     return PyfuncModel(Predictor(bundle, bundle.id))

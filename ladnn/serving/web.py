@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import FastAPI, HTTPException, UploadFile
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import ImageRejectedError
+from ladnn.errors import ImageRejectedError, LadnnError
 from ladnn.progress import say
 from ladnn.registry.promotion import champion
 from ladnn.serving.predictor import Prediction, Predictor, load_champion
@@ -46,17 +46,29 @@ class CurrentModel:
         self._store, self._check_every_s = store, check_every_s
         self._lock = threading.Lock()
         self._predictor, self._checked_s = load_champion(store), time.monotonic()
+        self.is_current = True
+        """False while the promotion log or the bundle that it names cannot be read, so that an older model answers."""
 
     def get(self) -> Predictor:
-        """Return the champion; a new one is loaded whole before it replaces the old one."""
-        with self._lock:
-            if time.monotonic() - self._checked_s >= self._check_every_s:
-                record = champion(self._store)
-                if record is not None and record.bundle_id != self._predictor.bundle.id:
-                    self._predictor = load_champion(self._store)
-                    say(f"serving model version {self._predictor.model_version}")
+        """Return the champion; a new one is loaded whole before it replaces the old one, which answers until then."""
+        if time.monotonic() - self._checked_s >= self._check_every_s and self._lock.acquire(blocking=False):
+            try:
+                self._follow_log()
+            finally:
                 self._checked_s = time.monotonic()
-            return self._predictor
+                self._lock.release()
+        return self._predictor
+
+    def _follow_log(self) -> None:
+        try:
+            record = champion(self._store)
+            if record is not None and record.bundle_id != self._predictor.bundle.id:
+                self._predictor = load_champion(self._store)
+                say(f"serving model version {self._predictor.model_version}")
+            self.is_current = True
+        except LadnnError as error:  # a store that is away for a while must not end a service that has its model
+            self.is_current = False
+            say(f"still serving model version {self._predictor.model_version}: {error}")
 
 
 def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
@@ -70,7 +82,8 @@ def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, str]:
-        return {"status": "ok", "model_version": current.get().model_version}
+        model_version = current.get().model_version
+        return {"status": "ok" if current.is_current else "stale", "model_version": model_version}
 
     @app.get("/model")
     def model() -> Model:

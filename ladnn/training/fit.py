@@ -27,7 +27,7 @@ from ladnn.dataset.pipeline import (
     n_training_batches,
     training_batches,
 )
-from ladnn.errors import TrainingError
+from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.loss import joint_loss
 from ladnn.model.network import LADNN
 from ladnn.training.result import EpochRecord
@@ -76,11 +76,14 @@ def fit(
         progress: who is told.
 
     Raises:
-        DatasetError: the arrays do not fit together, or there are fewer than two training images.
+        DatasetError: the arrays do not fit together, or there are too few images: two to train, one to validate.
+        TrainingError: the weights became NaN or infinite.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     check(train)
     check(validation)
+    if len(validation.pixels) == 0:
+        raise DatasetError("the validation part is empty; freeze a dataset version with more patients")
     loop = _Loop(network, training, n_training_batches(len(train.pixels), training.batch_size), seed)
     records = []
     try:
@@ -168,6 +171,8 @@ class _Loop:
         self.network.eval()
         batches = evaluation_batches(validation, self.training.batch_size, self.device)
         logits = torch.cat([self.network(batch.pixels).cpu() for batch in batches])
+        if not torch.isfinite(logits).all():
+            raise TrainingError("the logits on validation are not finite; lower training.learning_rate")
         labels = torch.from_numpy(np.array(validation.labels))
         loss = joint_loss(logits, labels, self.training.diagnosis_weight, label_smoothing=0.0)
         known = ~torch.isnan(labels)

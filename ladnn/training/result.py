@@ -1,10 +1,12 @@
 """What training leaves behind, readable without torch: epochs, files, and the document that says a variant is trained."""
 
+import hashlib
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import Variant
+from ladnn.errors import DigestMismatchError
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.retrain import read
 from ladnn.store import ObjectStore
@@ -65,6 +67,19 @@ def read_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trai
     """Read what training left behind; None where the variant is not trained yet."""
     document = read(store, retrain_id, trained_document(variant_name))
     return None if document is None else Trained.model_validate(document)
+
+
+def read_file(store: ObjectStore, file: StoredFile) -> bytes:
+    """Read a file that training left behind.
+
+    Raises:
+        ObjectNotFoundError: it is gone.
+        DigestMismatchError: its bytes are not those that training wrote.
+    """
+    data = store.get(file.key)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise DigestMismatchError(f"{file.key} in {store.url} is not what training wrote; restore it from backup")
+    return data
 
 
 def trained_document(variant_name: str) -> str:

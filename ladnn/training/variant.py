@@ -18,7 +18,7 @@ from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
 from ladnn.progress import Steps, no_steps
-from ladnn.retrain import Plan, keep, read_plan
+from ladnn.retrain import PREFIX, Plan, keep, read_plan
 from ladnn.store import ObjectStore
 from ladnn.training.fit import NonFiniteLossError, Progress, fit
 from ladnn.training.result import StoredFile, Trained, read_trained, trained_document
@@ -111,6 +111,8 @@ def _parts(store: ObjectStore, plan: Plan, variant: Variant, cache: Path, on_dec
 
 
 def _keep_file(store: ObjectStore, retrain_id: str, variant: Variant, name: str, data: bytes) -> StoredFile:
-    key = f"retrains/{retrain_id}/variants/{variant.name}/{name}"
-    store.put(key, data)
-    return StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), n_bytes=len(data))
+    digest = hashlib.sha256(data).hexdigest()
+    # The digest in the key keeps two runs of one variant, at the same time on two hosts, from mixing their files.
+    key = f"{PREFIX}{retrain_id}/variants/{variant.name}/{digest[:16]}-{name}"
+    store.put_if_absent(key, data)
+    return StoredFile(key=key, sha256=digest, n_bytes=len(data))

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 
 from ladnn.errors import ConfigError, WeightsError
 from ladnn.model.backbones import BACKBONES, build_features, imagenet_weights
@@ -24,8 +25,6 @@ def test_imagenet_weights_load_and_statistics_follow_the_batches(name):
 
 
 def test_the_padding_of_the_convolutions_is_that_of_the_original():
-    from efficientnet_lite_pytorch import EfficientNet
-
     original = EfficientNet.from_name("efficientnet-lite0")
     original.load_state_dict(imagenet_weights(BACKBONES["efficientnet_lite0"].weights))
     images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))

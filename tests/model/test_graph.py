@@ -1,7 +1,7 @@
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -55,6 +55,7 @@ def test_bytes_that_are_no_graph_of_a_ladnn_are_refused(data, message):
         InferenceGraph(data)
 
 
+@settings(deadline=None)
 @given(st.floats(-(2.0**100), 2.0**100, width=32))
 def test_probabilities_stay_in_range_and_are_symmetric(logit):
     probability, mirrored = sigmoid(np.array([logit, -logit], dtype=np.float32))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ladnn.model.loss import joint_loss
@@ -26,6 +26,7 @@ def test_smoothing_moves_the_targets_towards_one_half():
     assert float(loss.total) == pytest.approx(-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4))
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(st.lists(st.sampled_from([0.0, 1.0, NAN]), min_size=6, max_size=6), min_size=1, max_size=5),
     seed=st.integers(0, 2**31),

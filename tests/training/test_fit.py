@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -7,24 +8,26 @@ import torch
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.dataset.pipeline import LabelledPixels
-from ladnn.errors import DatasetError
+from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN, build_network
 from ladnn.training.fit import NonFiniteLossError, Progress, fit, learning_rate_factor
 
 
 def _part(n: int = 8, size_px: int = 64) -> LabelledPixels:
-    """Slices with a bright square when positive; positives name GGO where the square is large."""
+    """Slices with a bright square when positive; every other positive has stripes and names GGO, the rest AirBr."""
     generator = np.random.default_rng(0)
-    pixels = generator.integers(40, 80, (n, size_px, size_px), dtype=np.uint8)
+    pixels = generator.integers(40, 60, (n, size_px, size_px), dtype=np.uint8)
     labels = np.full((n, 6), np.nan, dtype=np.float32)
+    middle = slice(size_px // 4, 3 * size_px // 4)
     for row in range(n):
         labels[row, 0] = row % 2
         if row % 2:
-            large = row % 4 == 1
-            half = 20 if large else 8
-            middle = slice(size_px // 2 - half, size_px // 2 + half)
-            pixels[row, middle, middle] += 150
-            labels[row, 1:] = [float(large), 0, 0, 1, 0]
+            striped = row % 4 == 1
+            pixels[row, middle, middle] += 180
+            if striped:
+                for offset in range(4):
+                    pixels[row, size_px // 4 + offset : 3 * size_px // 4 : 8, middle] = 20
+            labels[row, 1:] = [float(striped), 0, 0, float(not striped), 0]
     return LabelledPixels(pixels, labels)
 
 
@@ -36,7 +39,9 @@ QUICK = TrainingConfig(epochs=2, batch_size=4, pretrained=False)
 
 
 def test_eight_images_can_be_learned_by_heart():
-    training = TrainingConfig(epochs=25, batch_size=8, learning_rate=1e-3, label_smoothing=0, diagnosis_weight=1)
+    training = TrainingConfig(
+        epochs=20, batch_size=4, learning_rate=1e-3, label_smoothing=0, diagnosis_weight=1, dropout=0
+    )
     network, part = _network(training), _part()
     records = fit(network, part, part, training, seed=1)
     with torch.no_grad():
@@ -95,6 +100,19 @@ def test_parts_that_do_not_fit_are_refused_before_the_first_step():
         fit(_network(QUICK), _part(), LabelledPixels(_part().pixels, _part(3).labels), QUICK, 1)
     with pytest.raises(DatasetError, match="at least 2 images"):
         fit(_network(QUICK), _part(1), _part(), QUICK, 1)
+    with pytest.raises(DatasetError, match="validation part is empty"):
+        fit(_network(QUICK), _part(), _part(0), QUICK, 1)
+
+
+def test_weights_that_the_last_step_broke_are_no_result():
+    training = QUICK.model_copy(update={"epochs": 1, "batch_size": 8})
+    network = _network(training)
+
+    def break_weights(_done: int, _n_steps: int) -> None:
+        torch.nn.init.constant_(network.diagnosis.weight, float("nan"))
+
+    with pytest.raises(TrainingError, match="not finite"):
+        fit(network, _part(), _part(), training, 1, Progress(on_step=break_weights))
 
 
 def test_the_learning_rate_warms_up_and_decays_to_nearly_zero():
@@ -102,6 +120,6 @@ def test_the_learning_rate_warms_up_and_decays_to_nearly_zero():
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9] == factors[10] == pytest.approx(1)
     assert factors[55] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[10:]))
     assert 0 < factors[-1] < 0.001
     assert learning_rate_factor(0, 5, 0) == 1

@@ -1,0 +1,142 @@
+"""Validation through the inference graph, and the choice of the candidate."""
+
+import numpy as np
+import pytest
+import torch
+from trained_platform import EXPERIMENT, VARIANT
+
+from ladnn.config import Variant
+from ladnn.dataset.pixels import load_pixels
+from ladnn.dataset.version import label_matrix, load_manifest, rows_of
+from ladnn.errors import DatasetError, DigestMismatchError, RetrainError
+from ladnn.evaluation import validation
+from ladnn.evaluation.intervals import Interval
+from ladnn.evaluation.validation import Validated, sampling_of, score, select_candidate, validate_variant
+from ladnn.labels import LESIONS
+from ladnn.model.export import load_safetensors
+from ladnn.model.graph import sigmoid
+from ladnn.model.network import build_network
+from ladnn.registry.bundle import load_bundle
+from ladnn.training.result import read_file
+
+BASELINE = "efficientnet_lite0-baseline"
+
+
+def validation_part(platform):
+    rows = rows_of(load_manifest(platform.store, platform.plan.dataset_version), "validation")
+    preprocessing = platform.trained.preprocessing
+    return rows, load_pixels(platform.store, list(rows["image"]), preprocessing, platform.settings.cache)
+
+
+def torch_probabilities(platform, pixels):
+    network = build_network(platform.trained.variant, EXPERIMENT.training, seed=99)
+    load_safetensors(network, read_file(platform.store, platform.trained.weights))
+    with torch.no_grad():
+        return sigmoid(network.eval()(torch.from_numpy(np.array(pixels))).numpy())
+
+
+def test_the_bundle_gives_the_probabilities_of_the_trained_network(trained_platform):
+    _, pixels = validation_part(trained_platform)
+
+    served = load_bundle(trained_platform.store, trained_platform.bundle_id).probabilities(pixels)
+
+    np.testing.assert_allclose(served, torch_probabilities(trained_platform, pixels), atol=1e-4)
+
+
+def test_validation_measures_the_probabilities_that_the_bundle_gives(trained_platform):
+    rows, pixels = validation_part(trained_platform)
+    bundle = load_bundle(trained_platform.store, trained_platform.bundle_id)
+    validated = trained_platform.validated
+
+    sampling = sampling_of(EXPERIMENT.evaluation, EXPERIMENT.seed)
+    assert validated.scores == score(rows, bundle.probabilities(pixels), bundle.manifest.threshold, sampling)
+    assert validated.scores.diagnosis.n_images == trained_platform.version.splits["validation"].n_images
+    assert validated.scores.diagnosis.sensitivity.value >= EXPERIMENT.evaluation.target_sensitivity
+
+
+def test_a_variant_is_validated_once(platform):
+    first = platform.validated
+    (platform.home / "store" / platform.trained.graph.key).unlink()
+
+    assert validate_variant(platform.store, platform.plan, VARIANT, platform.settings.cache) == first
+
+
+def forget_validation(platform):
+    (platform.home / "store" / "retrains" / platform.retrain_id / "variants" / VARIANT / "validated.json").unlink()
+
+
+def test_a_graph_that_training_did_not_write_is_not_measured(platform):
+    forget_validation(platform)
+    platform.store.put(platform.trained.graph.key, b"another graph")
+
+    with pytest.raises(DigestMismatchError, match="not what training wrote"):
+        _ = platform.validated
+
+
+def test_a_variant_that_is_not_trained_is_named(trained_platform):
+    with pytest.raises(RetrainError, match=rf"{BASELINE}.*not trained yet"):
+        validate_variant(trained_platform.store, trained_platform.plan, BASELINE, trained_platform.settings.cache)
+
+
+@pytest.mark.parametrize("kept", [0.0, 1.0, None])
+def test_validation_without_both_diagnoses_is_an_error(platform, monkeypatch, kept):
+    forget_validation(platform)
+
+    def one_sided(manifest, split):
+        rows = rows_of(manifest, split)
+        return rows[rows["covid"] == kept]
+
+    monkeypatch.setattr(validation, "rows_of", one_sided)
+
+    with pytest.raises(DatasetError, match="no positive or no negative"):
+        _ = platform.validated
+
+
+def test_unknown_labels_are_skipped_and_counted(trained_platform):
+    rows, pixels = validation_part(trained_platform)
+    probabilities = load_bundle(trained_platform.store, trained_platform.bundle_id).probabilities(pixels)
+    unknown = rows.assign(covid=np.nan, **dict.fromkeys(LESIONS, np.nan))
+
+    scores = score(unknown, probabilities, 0.5, sampling_of(EXPERIMENT.evaluation, 0))
+
+    assert (scores.diagnosis.n_images, scores.diagnosis.n_unknown) == (0, len(rows))
+    assert scores.diagnosis.auroc.value is None
+    assert {code: metrics.n_known for code, metrics in scores.lesions.items()} == dict.fromkeys(LESIONS, 0)
+
+
+def test_a_baseline_has_no_lesion_scores(trained_platform):
+    rows, _ = validation_part(trained_platform)
+
+    scores = score(rows, label_matrix(rows)[:, :1].astype(np.float64), 0.5, sampling_of(EXPERIMENT.evaluation, 0))
+
+    assert scores.lesions is None
+    assert scores.diagnosis.auroc.value == 1.0
+
+
+def result(trained_platform, auroc, task="ladnn", backbone="lite"):
+    diagnosis = trained_platform.validated.scores.diagnosis
+    measured = diagnosis.model_copy(update={"auroc": Interval(value=auroc, low=None, high=None, n=2)})
+    scores = trained_platform.validated.scores.model_copy(update={"diagnosis": measured})
+    return Validated(variant=Variant(backbone=backbone, task=task), threshold=0.5, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("aurocs", "chosen"), [((0.7, 0.9, 0.8), 1), ((0.9, 0.9), 0), ((None, 0.1), 1), ((0.0,), 0), ((None, 0.0), 1)]
+)
+def test_the_highest_auroc_is_chosen_the_first_of_equals(trained_platform, aurocs, chosen):
+    results = [result(trained_platform, auroc, backbone=f"b{i}") for i, auroc in enumerate(aurocs)]
+
+    assert select_candidate(results) is results[chosen]
+
+
+def test_a_baseline_is_never_chosen_however_good(trained_platform):
+    ladnn = result(trained_platform, 0.6)
+
+    assert select_candidate([result(trained_platform, 1.0, task="baseline"), ladnn]) is ladnn
+
+
+def test_without_a_number_to_choose_by_it_is_an_error(trained_platform):
+    with pytest.raises(RetrainError, match="no ladnn variant"):
+        select_candidate([result(trained_platform, None), result(trained_platform, 0.9, task="baseline")])
+    with pytest.raises(RetrainError, match="no ladnn variant"):
+        select_candidate([])

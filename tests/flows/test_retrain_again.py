@@ -1,0 +1,123 @@
+"""What later weeks bring: known patients, force, another experiment, and labels that are wrong."""
+
+import io
+import shutil
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Promoted
+from ladnn_command import Home, write_config
+
+from ladnn.intake.contribution import ContributedImage, Study, contribute
+from ladnn.intake.decode import encode_canonical
+from ladnn.phantoms.study import generate_study
+from ladnn.store import open_store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def later(promoted: Promoted, tmp_path: Path) -> Home:
+    """A copy of the promoted home, to go on with."""
+    shutil.copytree(promoted.home.path, tmp_path / "home")
+    database = tmp_path / "home" / "mlflow" / "mlflow.db"
+    return Home(tmp_path / "home", (("LADNN_TRACKING_URI", f"sqlite:///{database}"),))
+
+
+def manifest(home: Home, version: str) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO((home.store / "datasets" / version / "manifest.parquet").read_bytes()))
+
+
+def contribute_shuffled(home: Home, n_patients: int) -> None:
+    """New patients for training whose diagnosis was shuffled, as a broken export would."""
+    store, rng = open_store(home.store.as_uri()), np.random.default_rng(0)
+    for index in range(n_patients):
+        phantom = generate_study(99, index, n_slices=2)
+        files, images = {}, []
+        for number, piece in enumerate(phantom.slices):
+            name, data = f"{number}.png", encode_canonical(piece.pixels)
+            files[name] = data
+            labels = {"covid": int(rng.integers(2))}
+            images.append(ContributedImage(file=name, sha256=sha256(data).hexdigest(), labels=labels))
+        study = Study(
+            site="broken-export",
+            study_id=phantom.patient_id,
+            patient_id=phantom.patient_id,
+            contributed_on=date(2026, 1, 5),
+            synthetic=True,
+            split="train",
+            images=tuple(images),
+        )
+        contribute(store, study, files)
+
+
+def test_worse_candidate_is_rejected_and_the_champion_stays(promoted: Promoted, later: Home) -> None:
+    contribute_shuffled(later, 60)
+    finished = later.run("retrain", "--config", promoted.config, "--json")
+    assert finished.code == 0, finished.stderr
+    assert finished.document["status"] == "rejected"
+    assert finished.document["decision"]["reasons"]
+    assert any("champion" in reason or "floor" in reason for reason in finished.document["decision"]["reasons"])
+    assert finished.document["model_version"] is None
+    history = later.run("history", "--json").document
+    assert history["champion"]["model_version"] == "1"
+    assert len(history["promotions"]) == 1
+
+
+def test_new_images_of_known_patients_stay_in_their_split(promoted: Promoted, later: Home) -> None:
+    assert later.run("phantoms", "--patients", 36, "--slices", 3, "--seed", 3).code == 0
+    one_epoch = {"training": {"epochs": 1, "batch_size": 32}, "gates": {"min_auroc": 0.5}}
+    finished = later.run("retrain", "--config", write_config(later.path / "one.toml", **one_epoch), "--json")
+    assert finished.code == 0, finished.stderr
+    before = manifest(later, promoted.first.document["dataset_version"])
+    after = manifest(later, finished.document["dataset_version"])
+    assert len(after) > len(before)
+    places = before.groupby("group")["split"].first()
+    assert (after.groupby("group")["split"].first().loc[places.index] == places).all()
+    assert set(after["group"]) == set(before["group"])
+
+
+def test_force_retrains_and_an_identical_candidate_changes_nothing(promoted: Promoted, later: Home) -> None:
+    finished = later.run("retrain", "--config", promoted.config, "--force", "--json")
+    assert finished.code == 0, finished.stderr
+    assert "epoch 5/5" in finished.stderr
+    assert finished.document["retrain_id"] != promoted.first.document["retrain_id"]
+    assert finished.document["status"] == "rejected"
+    assert "identical" in " ".join(finished.document["decision"]["reasons"])
+
+
+def test_without_a_test_part_the_candidate_is_held_until_a_person_accepts(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    store = open_store(home.store.as_uri())
+    for index in range(12):
+        phantom = generate_study(5, index, kind="covid" if index % 2 else "normal", n_slices=1)
+        data = encode_canonical(phantom.slices[0].pixels)
+        image = ContributedImage(file="1.png", sha256=sha256(data).hexdigest(), report=phantom.slices[0].report)
+        study = Study(
+            site="published",
+            study_id=str(index),
+            patient_id=str(index),
+            contributed_on=date(2026, 1, 5),
+            synthetic=True,
+            split="validation" if index >= 8 else "train",
+            images=(image,),
+        )
+        contribute(store, study, {"1.png": data})
+    config = write_config(tmp_path / "one.toml", training={"epochs": 1, "batch_size": 8})
+    held = home.run("retrain", "--config", config, "--json")
+    assert held.code == 0, held.stderr
+    assert held.document["status"] == "held"
+    assert any("no test set" in reason for reason in held.document["decision"]["reasons"])
+    assert home.run("predict", "none.png").code == 1
+    retrain_id = held.document["retrain_id"]
+    unnamed = home.run("approve", retrain_id, "--by", "Ada", "--reason", " ")
+    assert unnamed.code == 1
+    accepted = home.run("approve", retrain_id, "--by", "Ada", "--reason", "first model, watched by hand", "--json")
+    assert accepted.code == 0, accepted.stderr
+    history = home.run("history", "--json").document
+    assert history["champion"]["by"] == "Ada"
+    assert history["champion"]["reason"] == "first model, watched by hand"

@@ -1,0 +1,45 @@
+"""Owns decisions and test results made by hand, for tests of what comes after them."""
+
+from datetime import UTC, datetime
+
+from trained_platform import VARIANT
+
+from ladnn.governance.decision import Decision
+from ladnn.governance.gates import GateResult, TestEvidence, Verdict
+from ladnn.registry.promotion import champion
+from ladnn.registry.test_set import TestResult
+
+
+def decision_for(platform, outcome="promote", *, retrain_id=None, bundle_id=None):
+    verdict = {"promote": Verdict.PASS, "reject": Verdict.FAIL, "hold": Verdict.NOT_EVALUATED}[outcome]
+    gate = GateResult(
+        name="auroc_floor", value=None, limit=0.75, interval=None, n=0, verdict=verdict, reason="made by hand"
+    )
+    return Decision(
+        retrain_id=retrain_id or platform.retrain_id,
+        variant=VARIANT,
+        bundle_id=bundle_id or platform.bundle_id,
+        outcome=outcome,
+        gates=(gate,),
+        reasons=(f"{gate.name}: {gate.reason}",),
+        decided_at=datetime.now(UTC),
+    )
+
+
+def result_against_the_champion(platform, bundle_id=None):
+    current = champion(platform.store)
+    evidence = TestEvidence(
+        candidate=None,
+        champion=None,
+        difference=None,
+        has_champion=current is not None,
+        candidate_is_champion=False,
+        openings=0,
+    )
+    return TestResult(
+        candidate_bundle=bundle_id or platform.bundle_id,
+        champion=current,
+        candidate_scores=None,
+        champion_scores=None,
+        evidence=evidence,
+    )

@@ -1,0 +1,48 @@
+"""Owns the MLflow stores of the registry's tests."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ladnn.settings import silence_services
+
+silence_services(os.environ)  # before any test module imports MLflow
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let MLflow 3.17 use what SQLAlchemy 2.1 calls deprecated, and warn of its own type hints."""
+    for line in (
+        "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
+        "ignore:.*type hint is inferred as AnyType:UserWarning",
+    ):
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database: its migrations take seconds, copying it does not."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def open_tracking(migrated_database: Path, tmp_path: Path) -> Callable[..., "Tracking"]:  # noqa: F821
+    """Return what opens the test's own MLflow store, the same one each time."""
+    from ladnn.registry.tracking import Tracking
+
+    database = tmp_path / "tracking" / "mlflow.db"
+    database.parent.mkdir()
+    shutil.copy(migrated_database, database)
+    return lambda: Tracking(f"sqlite:///{database}", database.parent / "artifacts")
+
+
+@pytest.fixture
+def tracking(open_tracking: Callable[..., "Tracking"]) -> "Tracking":  # noqa: F821
+    """An MLflow store of its own."""
+    return open_tracking()

@@ -1,0 +1,128 @@
+"""An experiment is read whole or refused with everything that is wrong with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ladnn.config import ExperimentConfig, load_config, parse_config
+from ladnn.errors import ConfigError
+
+SHIPPED = sorted((Path(__file__).parents[1] / "infra" / "configs").glob("*.toml"))
+LADNN = {"backbone": "efficientnet_lite0", "task": "ladnn"}
+
+
+def refusal(values: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(values, "of this test")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("config of this test: ")
+    return message
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_config_loads(path: Path) -> None:
+    config = load_config(path)
+    assert any(variant.task == "ladnn" for variant in config.variants)
+
+
+def test_configs_are_shipped() -> None:
+    assert {"demo.toml", "weekly.toml"} <= {path.name for path in SHIPPED}
+
+
+def test_an_unknown_key_is_named_with_its_section() -> None:
+    message = refusal({"variants": [LADNN], "trainin": {}, "training": {"epoch": 3}, "gates": {"min_auc": 0.8}})
+    for key in ("'trainin'", "'training.epoch'", "'gates.min_auc'"):
+        assert f"unknown key {key}" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("training", "epochs", 0),
+        ("training", "epochs", 1.5),
+        ("training", "epochs", "12"),
+        ("training", "epochs", True),
+        ("training", "batch_size", 1),
+        ("training", "learning_rate", float("nan")),
+        ("training", "learning_rate", -1e-3),
+        ("training", "warmup_epochs", float("inf")),
+        ("training", "pretrained", 1),
+        ("training", "label_smoothing", 0.5),
+        ("evaluation", "target_sensitivity", 1.0),
+        ("evaluation", "n_bootstrap", 10),
+        ("gates", "min_auroc", 0.4),
+        ("gates", "min_auroc", float("nan")),
+        ("gates", "non_inferiority_margin", 0.0),
+        ("data", "synthetic", "no"),
+    ],
+)
+def test_a_bad_value_is_named(section: str, key: str, value: object) -> None:
+    assert f"{section}.{key}: " in refusal({"variants": [LADNN], section: {key: value}})
+
+
+def test_all_problems_are_listed_at_once_in_one_line() -> None:
+    message = refusal(
+        {
+            "seed": -1,
+            "variants": [{"backbone": "a", "task": "baseline"}, {"backbone": "a", "task": "baseline"}],
+            "training": {"epochs": 0, "speed": 2},
+            "gates": "strict",
+        }
+    )
+    for problem in (
+        "seed: ",
+        "variants: named twice: a-baseline; none has task 'ladnn'",
+        "training.epochs: ",
+        "unknown key 'training.speed'",
+        "gates: ",
+    ):
+        assert problem in message
+
+
+@pytest.mark.parametrize(
+    ("variants", "problem"),
+    [
+        ([], "variants: "),
+        ([LADNN, LADNN], "named twice: efficientnet_lite0-ladnn"),
+        ([{"backbone": "b", "task": "baseline"}], "none has task 'ladnn'"),
+        ([{"backbone": "b", "task": "lesions"}], "variants.0.task: "),
+        ([{"task": "ladnn"}], "variants.0.backbone is missing"),
+    ],
+)
+def test_variants_must_be_distinct_and_hold_a_promotable_one(variants: list[Any], problem: str) -> None:
+    assert problem in refusal({"variants": variants})
+
+
+def test_a_config_without_variants_says_so() -> None:
+    assert "variants is missing" in refusal({})
+
+
+def test_the_digest_depends_on_the_resolved_values_alone() -> None:
+    config = parse_config({"variants": [LADNN]}, "a")
+    spelled_out = parse_config({"variants": [LADNN], "training": {"warmup_epochs": 1}, "seed": 2020}, "b")
+    assert config.digest == spelled_out.digest
+    assert config.digest == ExperimentConfig.model_validate_json(config.model_dump_json()).digest
+    others = [
+        {"variants": [LADNN], "seed": 1},
+        {"variants": [LADNN, LADNN | {"task": "baseline"}]},
+        {"variants": [LADNN], "gates": {"min_auroc": 0.8}},
+    ]
+    assert len({config.digest, *(parse_config(other, "c").digest for other in others)}) == 4
+
+
+def test_a_frozen_config_cannot_be_changed() -> None:
+    config = parse_config({"variants": [LADNN]}, "a")
+    with pytest.raises(ValueError, match="frozen"):
+        config.training.epochs = 1  # type: ignore[misc]
+
+
+def test_a_missing_file_and_a_file_that_is_no_toml_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read config .*nothing\.toml"):
+        load_config(tmp_path / "nothing.toml")
+    for content in (b"seed = = 1", b"\xff\xfe", b"seed = 1\nseed = 2"):
+        (tmp_path / "bad.toml").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"bad\.toml is not valid TOML") as caught:
+            load_config(tmp_path / "bad.toml")
+        assert "\n" not in str(caught.value)

@@ -75,7 +75,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Accept a held candidate by name and reason, and promote it."""
-    from ladnn.governance.decision import read_decision
+    from ladnn.governance.decision import read_approval, read_decision
     from ladnn.registry.challenger import approve_challenger
     from ladnn.registry.tracking import Tracking
 
@@ -86,9 +86,9 @@ def approve(
     with only_one(platform.settings.home), results_only_on_stdout():
         tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
         model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
+        approval = read_approval(platform.store, retrain_id)
     if as_json:
-        emit(
-            {"retrain_id": retrain_id, "status": "promoted", "model_version": model_version, "by": by, "reason": reason}
-        )
-    else:
-        typer.echo(f"promoted: model version {model_version} (models:/ladnn@champion), accepted by {by}: {reason}")
+        emit({"retrain_id": retrain_id, "status": "promoted", "model_version": model_version, "approval": approval})
+    elif approval is not None:
+        accepted = f"accepted by {approval.by}: {approval.reason}"
+        typer.echo(f"promoted: model version {model_version} (models:/ladnn@champion), {accepted}")

@@ -47,7 +47,7 @@ class TrainingConfig(_Section):
     """Passes over the training part."""
     batch_size: int = Field(default=32, ge=2, le=4096)
     """Images a step."""
-    learning_rate: float = Field(default=3e-4, gt=0, lt=1)
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
     """Peak learning rate, reached after the warm-up, followed by a cosine decay to zero."""
     warmup_epochs: float = Field(default=1.0, ge=0)
     """Epochs of linear warm-up."""

@@ -21,7 +21,7 @@ def no_steps(done: int, total: int) -> None:
 
 def say(text: str) -> None:
     """Print one line for a person to stderr, so that stdout stays free for results."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False, emoji=False)
 
 
 @contextmanager

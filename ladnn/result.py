@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from ladnn.store import canonical_json
 
@@ -27,6 +28,5 @@ def results_only_on_stdout() -> Iterator[None]:
 
 def emit(result: BaseModel | Any) -> None:
     """Print one document to stdout; missing numbers are null."""
-    document = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
-    sys.stdout.buffer.write(canonical_json(document) + b"\n")
+    sys.stdout.buffer.write(canonical_json(to_jsonable_python(result)) + b"\n")
     sys.stdout.flush()

@@ -132,6 +132,6 @@ def silence_services(environment: MutableMapping[str, str]) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its failures are reported once, in one line, by the command
     }.items():
         environment.setdefault(name, value)

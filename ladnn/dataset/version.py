@@ -161,8 +161,12 @@ def _digest(rows: pd.DataFrame) -> str:
 
 def _describe(manifest: pd.DataFrame, data: DataConfig) -> DatasetVersion:
     splits = {name: _count(rows_of(manifest, name)) for name in SPLITS}
-    if splits["train"].n_positive == 0 or splits["train"].n_negative == 0:
-        raise DatasetError("the training part has no positive or no negative image; contribute both kinds")
+    for name in ("train", "validation"):
+        if splits[name].n_positive == 0 or splits[name].n_negative == 0:
+            raise DatasetError(
+                f"the {name} part has {splits[name].n_positive} positive and {splits[name].n_negative} negative images; "
+                "contribute more patients of the missing kind"
+            )
     return DatasetVersion(
         id=_version_id(manifest),
         test_version="t-" + _digest(rows_of(manifest, "test")),

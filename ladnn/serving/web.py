@@ -78,7 +78,12 @@ def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
         NoChampionError: nothing has been promoted yet.
     """
     current = CurrentModel(store, check_every_s)
-    app = FastAPI(title="ladnn", description="COVID-19 probability and five lesions of chest CT slices.")
+    app = FastAPI(
+        docs_url=None,  # its pages load scripts from another host
+        redoc_url=None,
+        title="ladnn",
+        description="COVID-19 probability and five lesions of chest CT slices.",
+    )
 
     @app.get("/health")
     def health() -> dict[str, str]:

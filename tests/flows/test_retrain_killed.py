@@ -7,7 +7,7 @@ import pytest
 from ladnn_command import Home, write_config
 from mlflow.tracking import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.slow
 
 MARKERS = (
     "intake …",

@@ -10,7 +10,7 @@ import pytest
 from conftest import Promoted
 from mlflow.tracking import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.slow
 
 
 def client(promoted: Promoted) -> MlflowClient:

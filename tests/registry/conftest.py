@@ -12,15 +12,6 @@ from ladnn.settings import silence_services
 silence_services(os.environ)  # before any test module imports MLflow
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let MLflow 3.17 use what SQLAlchemy 2.1 calls deprecated, and warn of its own type hints."""
-    for line in (
-        "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
-        "ignore:.*type hint is inferred as AnyType:UserWarning",
-    ):
-        config.addinivalue_line("filterwarnings", line)
-
-
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: its migrations take seconds, copying it does not."""

@@ -40,7 +40,7 @@ QUICK = TrainingConfig(epochs=2, batch_size=4, pretrained=False)
 
 def test_eight_images_can_be_learned_by_heart():
     training = TrainingConfig(
-        epochs=20, batch_size=4, learning_rate=1e-3, label_smoothing=0, diagnosis_weight=1, dropout=0
+        epochs=40, batch_size=8, learning_rate=2e-3, label_smoothing=0, diagnosis_weight=1, dropout=0
     )
     network, part = _network(training), _part()
     records = fit(network, part, part, training, seed=1)

@@ -34,7 +34,7 @@ test-quick: setup  ## tests of a few seconds each
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 demo: setup  ## synthetic contributions, one retrain, a summary
-	$(BIN)/ladnn phantoms --patients 64 --slices 3 --seed 1
+	$(BIN)/ladnn phantoms --patients 96 --slices 2 --seed 1
 	$(BIN)/ladnn retrain --config infra/configs/demo.toml
 
 clean:  ## remove the environment and caches; LADNN_HOME stays

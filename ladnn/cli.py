@@ -28,6 +28,9 @@ app = typer.Typer(
 importing = typer.Typer(no_args_is_help=True, help="Turn a public collection into contributions.")
 app.add_typer(importing, name="import")
 
+_MOST_LINES = 10
+"""Missing files that are named one by one."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 
 
@@ -60,11 +63,13 @@ def import_covid_ct(
 
     store, counts = open_platform().store, {"new": 0, "known": 0, "images": 0, "missing": 0}
     for imported in covid_ct_studies(folder, keep_split):
-        for line in imported.missing:
+        for line in imported.missing[: max(0, _MOST_LINES - counts["missing"])]:
             say(line)
         counts["missing"] += len(imported.missing)
         if imported.study is not None:
             _contribute(store, imported.study, imported.files, counts)
+    if counts["missing"] > _MOST_LINES:
+        say(f"{counts['missing']} images of the table have no file; the first {_MOST_LINES} are named above")
     if counts["images"] == 0:
         raise ContributionError(
             f"not one image that {folder / 'metadata.csv'} names is in {folder / 'images'}; check the folder"
@@ -74,8 +79,8 @@ def import_covid_ct(
 
 @app.command()
 def phantoms(
-    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 60,
-    slices: Annotated[int, typer.Option(min=1, help="Slices a patient.")] = 3,
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 96,
+    slices: Annotated[int, typer.Option(min=1, help="Slices a patient.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same patients.")] = 1,
     as_json: Json = False,
 ) -> None:

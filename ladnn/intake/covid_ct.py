@@ -86,7 +86,7 @@ def _imported(owner: str, rows: pd.DataFrame, folder: Path, split_column: str | 
     files, images, missing = {}, [], []
     for position, (_, row) in enumerate(rows.iterrows(), start=1):
         path = folder / row["image"]
-        if ".." not in path.parts and path.is_relative_to(folder) and path.is_file():
+        if path.resolve().is_relative_to(folder.resolve()) and path.is_file():
             suffix = path.suffix.lower()
             name = f"{position:04d}" + (suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix, re.ASCII) else "")
             files[name] = path.read_bytes()

@@ -230,3 +230,11 @@ def test_the_real_collection_is_imported_whole(real_data: Path, file_store: Obje
     records = [record for outcome in read_outcomes(file_store) for record in outcome.accepted]
     assert len(records) == report.n_accepted > 20
     assert np.isin([label.value for record in records for label in record.labels.values()], (0, 1)).all()
+
+
+def test_a_relative_folder_that_leads_upwards_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(folder, [row("a.png", "p1", covid="1")])
+    monkeypatch.chdir(folder / "images")
+    (item,) = covid_ct_studies(Path("..") / ".." / folder.name)
+    assert item.missing == ()
+    assert len(item.files) == 1

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from flows.embedded import only_one, prefect_server, wait_for_server
+from flows.embedded import prefect_errors_explained, prefect_server
 from flows.environment import prepare_prefect
 from ladnn.config import load_config
 from ladnn.errors import RetrainError
-from ladnn.platform import check_free_space, open_platform
+from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.result import emit, results_only_on_stdout
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
@@ -40,17 +40,17 @@ def retrain(
     check_free_space(platform.settings)
     home = platform.settings.home
     prepare_prefect(os.environ, home)
-    with results_only_on_stdout(), prefect_server(os.environ, home):
+    with results_only_on_stdout(), prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
         from flows.retrain import retrain as flow
 
-        wait_for_server(os.environ["PREFECT_API_URL"], home)
+        wait_until_up()
         summary = flow(experiment.model_dump(mode="json"), force)
     if as_json:
         emit(summary)
         return
     from ladnn.presentation import print_retrain
 
-    print_retrain(summary, platform.settings, time.perf_counter() - started_s)
+    print_retrain(summary, platform.settings, config, time.perf_counter() - started_s)
 
 
 def schedule(
@@ -60,11 +60,11 @@ def schedule(
     """Serve the retrain on a schedule until stopped; Prefect keeps the runs."""
     experiment = load_config(config)
     home = open_platform().settings.home
-    prepare_prefect(os.environ, home)
-    with prefect_server(os.environ, home):
+    prepare_prefect(os.environ, home, log_level="ERROR")  # nobody waits for its exit code: failures go to its log
+    with prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
         from flows.schedule import serve_weekly
 
-        wait_for_server(os.environ["PREFECT_API_URL"], home)
+        wait_until_up()
         serve_weekly(experiment, cron)
 
 
@@ -83,7 +83,7 @@ def approve(
     decision = read_decision(platform.store, retrain_id)
     if decision is None:
         raise RetrainError(f"retrain {retrain_id} has no decision; see `ladnn history` for the retrains there are")
-    with only_one(platform.settings.home), results_only_on_stdout():
+    with only_one_retrain(platform.settings), results_only_on_stdout():
         tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
         model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
         approval = read_approval(platform.store, retrain_id)

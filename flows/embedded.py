@@ -4,32 +4,34 @@ Where PREFECT_API_URL is set, that server is used and nothing is started.
 """
 
 import ctypes
-import fcntl
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ladnn.errors import RetrainError
 
 _START_WITHIN_S = 300
+_OWN = "LADNN_OWN_PREFECT_SERVER"
 _PR_SET_PDEATHSIG = 1  # prctl(2): signal this process when its parent dies
 
 
 @contextmanager
-def prefect_server(environment: MutableMapping[str, str], home: Path) -> Iterator[None]:
+def prefect_server(environment: MutableMapping[str, str], home: Path) -> Iterator[Callable[[], None]]:
     """Provide a Prefect API while the block runs; to be entered before Prefect is imported.
 
-    The block runs while the server still starts, so that imports and start-up overlap; see `wait_for_server`.
+    The block gets a function that returns once the server answers, so that it can import meanwhile.
+
+    Raises:
+        RetrainError: the server does not start.
     """
     if environment.get("PREFECT_API_URL"):
-        yield
+        yield lambda: None
         return
     port = _free_port()
     log = home / "prefect" / "server.log"
@@ -46,48 +48,58 @@ def prefect_server(environment: MutableMapping[str, str], home: Path) -> Iterato
             preexec_fn=_die_with_parent,
         )
     environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    environment[_OWN] = str(server.pid)
     try:
-        yield
+        yield lambda: _wait_until_up(server, f"http://127.0.0.1:{port}/api", log)
     finally:
-        del environment["PREFECT_API_URL"]
-        server.terminate()
-        server.wait()
+        del environment["PREFECT_API_URL"], environment[_OWN]
+        _stop(server)
 
 
-def wait_for_server(api_url: str, home: Path) -> None:
-    """Return as soon as the Prefect API answers.
+@contextmanager
+def prefect_errors_explained(home: Path) -> Iterator[None]:
+    """Turn a failure of Prefect's own into one line that says what to do.
 
     Raises:
-        RetrainError: it does not answer in time.
+        RetrainError: Prefect or its server failed.
     """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in {"prefect", "httpx", "httpcore"}:
+            raise
+        raise RetrainError(
+            f"Prefect failed ({type(error).__name__}); look at the disk of {home} and at {home / 'prefect' / 'server.log'}, "
+            "or at the server that PREFECT_API_URL names, then run the command again"
+        ) from error
+
+
+def owns_server(environment: Mapping[str, str]) -> bool:
+    """Tell whether the Prefect server is one that `prefect_server` started for this installation alone."""
+    return _OWN in environment
+
+
+def _wait_until_up(server: "subprocess.Popen[bytes]", api_url: str, log: Path) -> None:
     give_up_s = time.monotonic() + _START_WITHIN_S
-    while time.monotonic() < give_up_s:
+    while server.poll() is None and time.monotonic() < give_up_s:
         try:
-            with urllib.request.urlopen(f"{api_url}/health", timeout=5):  # noqa: S310 - http by the operator's setting
+            with urllib.request.urlopen(f"{api_url}/health", timeout=5):  # noqa: S310 - our own address
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError:
             time.sleep(0.1)
     raise RetrainError(
-        f"no Prefect server answers at {api_url} within {_START_WITHIN_S} s; see {home / 'prefect' / 'server.log'}, "
+        f"Prefect's server did not start; see {log} (a full disk, a damaged database), "
         "or set PREFECT_API_URL to a server of yours"
     )
 
 
-@contextmanager
-def only_one(home: Path) -> Iterator[None]:
-    """Keep a second retrain or approval of this installation out; a killed one leaves no lock behind.
-
-    Raises:
-        RetrainError: one is running.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / "retrain.lock"
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RetrainError(f"another retrain is running here (it holds {path}); wait for it to end") from error
-        yield
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _die_with_parent() -> None:

@@ -14,12 +14,8 @@ def take_in_contributions() -> IntakeReport:
     platform = open_platform()
     with progress_bar("intake: contributions") as bar:
         report = take_in(platform.store, platform.settings.pseudonym_key(), bar)
-    say(
-        f"  {report.n_contributions} new contributions, {report.n_known} known; "
-        f"{report.n_accepted} images accepted, {len(report.quarantined)} quarantined"
-    )
-    for item in report.quarantined:
-        say(f"  quarantined: {item}")
+    for line in report.lines:
+        say(f"  {line}")
     return report
 
 

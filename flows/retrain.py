@@ -3,31 +3,32 @@
 Each stage leaves its document in the object store, so a run that was killed is finished by the next one.
 """
 
+import os
 from typing import Any
 
 from prefect import flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.abandoned import end_abandoned_runs
-from flows.embedded import only_one
+from flows.embedded import owns_server
 from flows.intake import take_in_contributions
 from flows.stages import StageClock
 from flows.train_variant import train_variant
 from ladnn import __version__
 from ladnn.config import ExperimentConfig, parse_config
 from ladnn.dataset.version import DatasetVersion, freeze
-from ladnn.errors import RetrainError
+from ladnn.errors import PromotionConflictError, RetrainError
 from ladnn.evaluation.validation import Validated, select_candidate, validate_variant
 from ladnn.governance.decision import Decision, decide
-from ladnn.model.backbones import backbone
-from ladnn.platform import check_free_space, open_platform
+from ladnn.model.network import check_trainable
+from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import check_replaceable, promote_challenger
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
-from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise, supersede_unfinished
+from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Found, Plan, plan_retrain
@@ -43,8 +44,9 @@ def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
         force: retrain although neither data nor experiment changed.
     """
     config = parse_config(experiment, "of the retrain flow")
-    with only_one(open_platform().settings.home):
-        end_abandoned_runs(runtime.flow_run.id)
+    with only_one_retrain(open_platform().settings):
+        if owns_server(os.environ):
+            end_abandoned_runs(runtime.flow_run.id)
         return run_stages(config, force)
 
 
@@ -58,20 +60,29 @@ def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
         found = plan(version, config, force)
     if found.state == "ended":
         return nothing_new(found.plan)
+    try:
+        return run_planned(found.plan, version, clock)
+    except Exception:
+        retrain_runs.fail(_tracking(), found.plan.retrain_id)
+        raise
+
+
+def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> RetrainSummary:
+    """Bring a planned retrain to its verdict."""
     with clock.stage("tracking"):
-        open_runs(found.plan, version)
-    for variant in config.variants:
+        open_runs(current, version)
+    for variant in current.config.variants:
         with clock.stage(f"train {variant.name}"):
-            train_variant(found.plan.retrain_id, variant.name)
+            train_variant(current.retrain_id, variant.name)
     with clock.stage("evaluate"):
-        candidate = validate_and_select(found.plan)
-        bundle_id = bundle_candidate(found.plan, candidate, version)
-        test = test_candidate(found.plan, version, bundle_id)
+        candidate = validate_and_select(current)
+        bundle_id = bundle_candidate(current, candidate, version)
+        test = test_candidate(current, version, bundle_id)
     with clock.stage("decide"):
-        decision = decide_on(found.plan, candidate, test)
+        decision = decide_on(current, candidate, test)
     with clock.stage("promote"):
         model_version = promote_if_decided(decision, test)
-    return conclude(found.plan, decision, model_version, clock)
+    return conclude(current, decision, model_version, clock)
 
 
 @task(cache_policy=NO_CACHE)
@@ -90,7 +101,7 @@ def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
 def plan(version: DatasetVersion, config: ExperimentConfig, force: bool) -> Found:
     """Find out whether there is anything to do, and refuse early what could not be trained."""
     for variant in config.variants:
-        backbone(variant.backbone)
+        check_trainable(variant, config.training)
     found = plan_retrain(open_platform().store, version.id, config, __version__, force=force)
     say(f"  retrain {found.plan.retrain_id}: {found.state}")
     return found
@@ -109,9 +120,7 @@ def nothing_new(ended: Plan) -> RetrainSummary:
 def open_runs(current: Plan, version: DatasetVersion) -> None:
     """Open the retrain's run in MLflow and end those of retrains that newer data overtook."""
     tracking, store = _tracking(), open_platform().store
-    for retrain_id in supersede_unfinished(store, current):
-        say(f"  retrain {retrain_id} was broken off before and is superseded by this one")
-        tracking.finish(tracking.parent_run(retrain_id, {}), "KILLED")
+    retrain_runs.supersede_unfinished(store, tracking, current)
     retrain_runs.begin(tracking, current, version)
     if champion(store) is not None:
         follow_log(tracking, store)
@@ -158,10 +167,18 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult) -> Decision
 
 @task(cache_policy=NO_CACHE)
 def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
-    """Register and promote a candidate that passed; return its model version."""
+    """Register and promote a candidate that passed; return its model version.
+
+    Where the champion changed meanwhile, the retrain ends without a verdict and the next one measures anew.
+    """
     if decision.outcome != "promote":
         return None
-    return promote_challenger(open_platform().store, _tracking(), decision, test, by="gates", reason="all gates passed")
+    store = open_platform().store
+    try:
+        return promote_challenger(store, _tracking(), decision, test, by="gates", reason="all gates passed")
+    except PromotionConflictError:
+        finish_retrain(store, decision.retrain_id, "superseded", None, ())
+        raise
 
 
 @task(cache_policy=NO_CACHE)
@@ -171,6 +188,7 @@ def conclude(current: Plan, decision: Decision, model_version: str | None, clock
     status = ENDINGS[decision.outcome]
     retrain_runs.end(tracking, summarise(store, current, status))
     finish_retrain(store, current.retrain_id, status, model_version, clock.times())
+    say(f"retrain {current.retrain_id}: {status}")
     return summarise(store, current)
 
 

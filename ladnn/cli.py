@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from ladnn.errors import ContributionError, ImageRejectedError, LadnnError
-from ladnn.platform import open_platform
+from ladnn.platform import only_one_retrain, open_platform
 from ladnn.progress import progress_bar, say
-from ladnn.result import emit
+from ladnn.result import emit, results_only_on_stdout
 from ladnn.settings import silence_services
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app = typer.Typer(
 )
 importing = typer.Typer(no_args_is_help=True, help="Turn a public collection into contributions.")
 app.add_typer(importing, name="import")
+
+_EXTRAS = {"torch": "all", "mlflow": "all", "prefect": "all", "fastapi": "serve", "uvicorn": "serve"}
+"""Extra of this distribution that brings a library."""
 
 _MOST_LINES = 10
 """Missing files that are named one by one."""
@@ -43,6 +46,11 @@ def main() -> None:
         app()
     except LadnnError as error:
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        _fail(f"this command needs {package}; install it with: pip install 'ladnn[{_EXTRAS[package]}]'")
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
             raise
@@ -103,16 +111,11 @@ def intake(as_json: Json = False) -> None:
     platform = open_platform()
     with progress_bar("intake: contributions") as bar:
         report = take_in(platform.store, platform.settings.pseudonym_key(), bar)
-    for item in report.quarantined:
-        say(f"quarantined: {item}")
-    counts = report.model_dump(mode="json", exclude={"quarantined"}) | {"quarantined": report.quarantined_by_reason}
     if as_json:
-        emit(counts)
+        counts = report.model_dump(mode="json", exclude={"quarantined"})
+        emit(counts | {"quarantined": report.quarantined_by_reason})
     else:
-        typer.echo(
-            f"{report.n_contributions} new contributions, {report.n_known} known; "
-            f"{report.n_accepted} images accepted, {len(report.quarantined)} quarantined"
-        )
+        typer.echo("\n".join(report.lines))
 
 
 @app.command()
@@ -186,6 +189,28 @@ def history(as_json: Json = False) -> None:
         emit(document)
     else:
         print_history(document)
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why the present model must go.")],
+    by: Annotated[str, typer.Option(help="Who decides it.", envvar="USER")],
+    as_json: Json = False,
+) -> None:
+    """Make the model that was champion before the present one champion again."""
+    from ladnn.registry.challenger import roll_back
+    from ladnn.registry.tracking import Tracking
+
+    platform = open_platform()
+    settings = platform.settings
+    with only_one_retrain(settings), results_only_on_stdout():
+        record = roll_back(
+            platform.store, Tracking(settings.tracking_uri, settings.artifact_root), by=by, reason=reason
+        )
+    if as_json:
+        emit(record)
+    else:
+        typer.echo(f"champion is model version {record.model_version} again (record {record.number})")
 
 
 def _contribute(store: Any, study: Any, files: dict[str, bytes], counts: dict[str, int]) -> None:

@@ -1,9 +1,12 @@
 """One installation, opened: its settings and its object store, checked before any work begins."""
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ladnn.errors import SettingsError, StoreFullError
+from ladnn.errors import RetrainError, SettingsError, StoreFullError
 from ladnn.settings import Settings, read_settings
 from ladnn.store import ObjectStore, S3Options, open_store
 
@@ -55,3 +58,20 @@ def check_free_space(settings: Settings) -> None:
             f"only {free / 1e6:.0f} MB are free under {settings.home}, a retrain needs {LEAST_FREE_BYTES / 1e6:.0f} MB; "
             "free space or set LADNN_HOME to a larger disk"
         )
+
+
+@contextmanager
+def only_one_retrain(settings: Settings) -> Iterator[None]:
+    """Keep a second retrain, approval or rollback of this LADNN_HOME out; a killed one leaves no lock behind.
+
+    Raises:
+        RetrainError: one is running.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / "retrain.lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RetrainError(f"another retrain is running here (it holds {path}); wait for it to end") from error
+        yield

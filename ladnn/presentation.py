@@ -1,7 +1,10 @@
 """How results look on a terminal: tables and one-line verdicts for people. Programs use `--json`."""
 
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,12 +15,12 @@ from ladnn.evaluation.intervals import Interval
 from ladnn.governance.decision import Decision
 from ladnn.registry.summary import RetrainSummary, VariantSummary
 from ladnn.serving.assessment import Assessment
-from ladnn.settings import Settings
+from ladnn.settings import Settings, default_home
 
 _WIDTH = 160
 
 
-def print_retrain(summary: RetrainSummary, settings: Settings, total_s: float) -> None:
+def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, total_s: float) -> None:
     """Print what a retrain came to, and what to try next."""
     console = _console()
     data = summary.dataset
@@ -33,7 +36,7 @@ def print_retrain(summary: RetrainSummary, settings: Settings, total_s: float) -
         _print_decision(console, summary.decision)
     _print_versions(console, summary)
     _print_times(console, summary, total_s)
-    _print_next(console, summary, settings)
+    _print_next(console, summary, settings, config)
 
 
 def number(interval: Interval) -> str:
@@ -115,17 +118,31 @@ def _print_times(console: Console, summary: RetrainSummary, total_s: float) -> N
     console.print(table(("stage", "seconds", "of total"), rows, f"time: {total_s:.0f} s in all"))
 
 
-def _print_next(console: Console, summary: RetrainSummary, settings: Settings) -> None:
-    console.print("next:")
+def _print_next(console: Console, summary: RetrainSummary, settings: Settings, config: Path) -> None:
+    """Print commands that can be typed as they are, in the folder and the home of this retrain."""
+    home = "" if settings.home == default_home() else f"LADNN_HOME={shlex.quote(str(settings.home))} "
+    ladnn = home + _typed("ladnn")
+    commands = []
     if summary.status == "held":
-        console.print(f"  ladnn approve {summary.retrain_id} --by NAME --reason WHY", markup=False)
+        commands.append(f"{ladnn} approve {summary.retrain_id} --by NAME --reason WHY")
     if summary.champion:
-        console.print("  ladnn predict IMAGE…\n  ladnn serve", markup=False)
+        commands += [f"{ladnn} predict IMAGE…", f"{ladnn} serve"]
     if settings.tracking_uri.startswith("sqlite:"):
-        console.print(f"  mlflow ui --backend-store-uri {settings.tracking_uri}", markup=False)
-    console.print(
-        "  ladnn history\n  ladnn retrain --config FILE  (again after new contributions, or with --force)", markup=False
-    )
+        store = f"--backend-store-uri {shlex.quote(settings.tracking_uri)}"
+        commands.append(f"MLFLOW_DISABLE_TELEMETRY=true {_typed('mlflow')} ui {store}")
+    again = f"{ladnn} retrain --config {shlex.quote(str(config))}"
+    commands += [f"{ladnn} history", f"{again}   # after new contributions, or with --force"]
+    console.print("next:")
+    for command in commands:
+        console.print(f"  {command}", markup=False)
+
+
+def _typed(program: str) -> str:
+    """Return how to call a program of this environment from the present folder."""
+    path = Path(sys.executable).with_name(program)
+    if shutil.which(program) == str(path):
+        return program
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else shlex.quote(str(path))
 
 
 def print_assessment(assessment: Assessment) -> None:

@@ -44,22 +44,25 @@ def plan_retrain(
 ) -> Found:
     """Find the retrain of this data and experiment, or plan one.
 
-    A retrain that was broken off is taken up again, forced or not. One that ended is planned again only by force.
+    A retrain that was broken off is taken up again, forced or not. One that ended is planned again only by force, one
+    that was superseded is planned again anyway: it never came to a verdict.
     """
     attempt, latest = 0, None
     while (plan := read_plan(store, _retrain_id(dataset_version, config, attempt + 1))) is not None:
         attempt, latest = attempt + 1, plan
-    if latest is not None and not store.exists(document_key(latest.retrain_id, "outcome")):
-        return Found(plan=latest, state="broken off")
-    if latest is not None and not force:
-        return Found(plan=latest, state="ended")
+    if latest is not None:
+        outcome = read(store, latest.retrain_id, "outcome")
+        if outcome is None:
+            return Found(plan=latest, state="broken off")
+        if outcome["status"] != "superseded" and not force:
+            return Found(plan=latest, state="ended")
     plan = Plan(
         retrain_id=_retrain_id(dataset_version, config, attempt + 1),
         attempt=attempt + 1,
         dataset_version=dataset_version,
         config=config,
         ladnn_version=ladnn_version,
-        reason="new data or experiment" if latest is None else "forced",
+        reason="forced" if force else "new data or experiment",
         planned_at=datetime.now(UTC),
     )
     return Found(

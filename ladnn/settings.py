@@ -65,6 +65,11 @@ class Settings:
         return _own_key(self.home / "pseudonym.key")
 
 
+def default_home() -> Path:
+    """Return where state lives if LADNN_HOME is not set."""
+    return Path.home() / ".ladnn"
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read LADNN_HOME, LADNN_STORE_URL, LADNN_TRACKING_URI, LADNN_PSEUDONYM_KEY, LADNN_S3_ENDPOINT_URL and AWS_*.
 
@@ -77,7 +82,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values = {name: value for name, value in given.items() if value}
     # Temporary credentials have a third part; boto3 takes all three from the environment if it is given none.
     keys: Mapping[str, str] = {} if "AWS_SESSION_TOKEN" in values else values
-    home = Path(values.get("LADNN_HOME") or Path.home() / ".ladnn").expanduser().absolute()
+    home = Path(values.get("LADNN_HOME") or default_home()).expanduser().absolute()
     store_url = values.get("LADNN_STORE_URL") or (home / "store").as_uri()
     if urlsplit(store_url).scheme not in {"file", "s3"}:  # not repeated: it may hold a password
         raise SettingsError("LADNN_STORE_URL has another scheme; use s3://bucket/prefix or file:///absolute/folder")

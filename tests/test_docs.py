@@ -23,7 +23,9 @@ def test_every_command_is_in_the_readme_and_has_a_help_text() -> None:
 def test_every_setting_is_in_the_readme() -> None:
     source = (ROOT / "ladnn" / "settings.py").read_text(encoding="utf-8")
     names = set(re.findall(r"\b(?:LADNN|AWS)_[A-Z0-9_]+\b", source))
-    assert {name for name in names if name not in README and name not in {"AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"}} == set()
+    assert {
+        name for name in names if name not in README and name not in {"AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"}
+    } == set()
 
 
 def test_every_experiment_value_has_a_line_of_documentation() -> None:

@@ -4,6 +4,7 @@ The cache can be deleted at any time; its name is the digest of what it was made
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +79,8 @@ def _make(path: Path, store: ObjectStore, images: Sequence[str], resize: Resize,
         pixels = np.lib.format.open_memmap(
             draft, mode="w+", dtype=np.uint8, shape=(len(images), resize.size_px, resize.size_px)
         )
+        with draft.open("r+b") as file:  # a mapped page that finds no room would kill the process, without an error
+            os.posix_fallocate(file.fileno(), 0, draft.stat().st_size)
         with ThreadPoolExecutor(_THREADS) as threads:
             for row, piece in enumerate(threads.map(lambda digest: resize.apply(_pixels(store, digest)), images)):
                 pixels[row] = piece

@@ -11,7 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import ContributionError, DigestMismatchError, ImageRejectedError, ObjectNotFoundError
+from ladnn.errors import (
+    ContributionError,
+    DigestMismatchError,
+    ImageRejectedError,
+    ObjectNotFoundError,
+    StoreAccessError,
+    StoreError,
+    StoreFullError,
+)
 from ladnn.intake.contribution import INBOX, STUDY_FILE, ContributedImage, Study, complete_contributions, parse_study
 from ladnn.intake.decode import decode, encode_canonical
 from ladnn.intake.pseudonym import pseudonym
@@ -22,6 +30,7 @@ from ladnn.progress import Steps, no_steps
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 _THREADS = 4
+_MOST_NAMED = 20
 
 
 class IntakeReport(BaseModel):
@@ -41,6 +50,19 @@ class IntakeReport(BaseModel):
     def quarantined_by_reason(self) -> dict[str, int]:
         """Number of images, or whole contributions, set aside per reason code."""
         return dict(sorted(Counter(item.reason for item in self.quarantined).items()))
+
+    @property
+    def lines(self) -> list[str]:
+        """What a person is told: the counts, then what was set aside, each by name up to a limit, then by reason."""
+        named = [f"quarantined: {item}" for item in self.quarantined[:_MOST_NAMED]]
+        if len(self.quarantined) > _MOST_NAMED:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in self.quarantined_by_reason.items())
+            named.append(f"quarantined in all: {reasons}; each with its reason under {OUTCOMES} in the store")
+        counts = (
+            f"{self.n_contributions} new contributions, {self.n_known} known; "
+            f"{self.n_accepted} images accepted, {len(self.quarantined)} quarantined"
+        )
+        return [counts, *named]
 
 
 def take_in(store: ObjectStore, pseudonym_key: bytes, on_step: Steps = no_steps) -> IntakeReport:
@@ -170,6 +192,11 @@ def _contributed_bytes(store: ObjectStore, contribution: str, image: Contributed
     except DigestMismatchError:
         detail = "its bytes were damaged in the store; restore them and send it again"
         raise ImageRejectedError("wrong_digest", detail) from None
+    except (StoreAccessError, StoreFullError):
+        raise
+    except StoreError:
+        detail = "the inbox has something other than a plain file under its name; send it again"
+        raise ImageRejectedError("unreadable", detail) from None
     raise ImageRejectedError("wrong_digest", "its bytes are not those that study.json states; send it again")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LESIONS
-from ladnn.model.backbones import backbone, build_features
+from ladnn.model.backbones import backbone, build_features, imagenet_weights
 from ladnn.model.preprocessing import Preprocessing
 
 
@@ -59,6 +59,18 @@ class LADNN(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits, (B, 6) or (B, 1), of uint8 (B, S, S) pixels."""
         return self.classify(self.feature_maps(pixels))
+
+
+def check_trainable(variant: Variant, training: TrainingConfig) -> None:
+    """Find out before any work whether a variant's backbone and its weights are to be had.
+
+    Raises:
+        ConfigError: the backbone is unknown.
+        WeightsError: the ImageNet weights are not installed, or are not the pinned ones.
+    """
+    chosen = backbone(variant.backbone)
+    if training.pretrained:
+        imagenet_weights(chosen.weights)
 
 
 def build_network(variant: Variant, training: TrainingConfig, seed: int) -> LADNN:

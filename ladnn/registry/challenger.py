@@ -3,11 +3,11 @@
 Every step finds what an earlier, killed run left, so the whole can be repeated.
 """
 
-from ladnn.errors import RetrainError
+from ladnn.errors import NoChampionError, RetrainError
 from ladnn.governance.decision import Decision, approve
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.model_versions import follow_log, register
-from ladnn.registry.promotion import Proposal, champion, promote
+from ladnn.registry.promotion import Promotion, Proposal, champion, promote, promotions, required_champion
 from ladnn.registry.test_set import TestResult, read_test_result
 from ladnn.registry.tracking import Tracking
 from ladnn.store import ObjectStore
@@ -71,3 +71,33 @@ def approve_challenger(store: ObjectStore, tracking: Tracking, decision: Decisio
     tracking.log_summary(run_id, {}, {"ladnn.status": "promoted"})
     tracking.finish(run_id)
     return model_version
+
+
+def roll_back(store: ObjectStore, tracking: Tracking, *, by: str, reason: str) -> Promotion:
+    """Make the model that was champion before the present one champion again.
+
+    Raises:
+        NoChampionError: nothing has been promoted, or no other model before.
+        PromotionConflictError: another model became champion at the same time.
+        BundleError: the earlier bundle is damaged.
+    """
+    current = required_champion(store)
+    earlier = [record for record in promotions(store)[: current.number] if record.bundle_id != current.bundle_id]
+    if not earlier:
+        raise NoChampionError(
+            f"model version {current.model_version} is the only one ever promoted; nothing to roll back to"
+        )
+    target = earlier[-1]
+    load_bundle(store, target.bundle_id)
+    proposal = Proposal(
+        action="rollback",
+        bundle_id=target.bundle_id,
+        model_version=target.model_version,
+        retrain_id=target.retrain_id,
+        synthetic=target.synthetic,
+        by=by,
+        reason=reason,
+    )
+    record = promote(store, proposal, expected=current.number)
+    follow_log(tracking, store)
+    return record

@@ -2,12 +2,12 @@
 
 import tempfile
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ladnn import __version__
 from ladnn.errors import BundleError
 from ladnn.registry.bundle import Bundle, describe, open_bundle
 from ladnn.registry.promotion import promotions
@@ -15,6 +15,7 @@ from ladnn.registry.tracking import Tracking, mlflow_errors_explained
 from ladnn.store import ObjectStore
 
 MODEL = "ladnn"
+_NEEDED = ("numpy", "onnxruntime", "pandas", "pillow", "pydantic", "safetensors", "scikit-learn", "scipy")
 _FOLDER = "model"
 _BUNDLE_TAG = "ladnn.bundle_id"
 
@@ -96,6 +97,7 @@ def _save_as_mlflow_model(folder: Path, data: Path, bundle: Bundle) -> None:
             folder,
             loader_module="ladnn.serving.pyfunc",
             data_path=data,
-            pip_requirements=[f"ladnn[serve]=={__version__}"],
+            # ladnn itself is not named: an index could hold another project of that name
+            pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
             metadata=describe(bundle),
         )

@@ -14,24 +14,6 @@ from ladnn.store import ObjectStore, read_json, write_json_if_absent
 _LOG = "promotions/"
 
 
-class Promotion(BaseModel):
-    """One record of the log."""
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    """Place in the log, from 1."""
-    action: Literal["promote", "rollback"]
-    bundle_id: str
-    model_version: str
-    """Version of the registered model in MLflow."""
-    retrain_id: str
-    synthetic: bool
-    by: str
-    reason: str
-    at: datetime
-
-
 class Proposal(BaseModel):
     """What is to become champion, and why."""
 
@@ -40,10 +22,19 @@ class Proposal(BaseModel):
     action: Literal["promote", "rollback"] = "promote"
     bundle_id: str
     model_version: str
+    """Version of the registered model in MLflow."""
     retrain_id: str
     synthetic: bool
     by: str
     reason: str
+
+
+class Promotion(Proposal):
+    """One record of the log."""
+
+    number: int
+    """Place in the log, from 1."""
+    at: datetime
 
 
 def promotions(store: ObjectStore) -> list[Promotion]:
@@ -97,5 +88,5 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
         return record
     raise PromotionConflictError(
         f"the champion changed since retrain {proposal.retrain_id} was measured (record {record.number} exists); "
-        "run `ladnn retrain --force` to measure against the new champion"
+        "run the same command again to measure against the new champion"
     )

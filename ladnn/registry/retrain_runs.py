@@ -3,12 +3,15 @@
 from dataclasses import asdict
 
 from ladnn.dataset.version import DatasetVersion
+from ladnn.errors import TrackingError
 from ladnn.evaluation.validation import Scores
 from ladnn.governance.decision import Decision
-from ladnn.registry.summary import RetrainSummary
+from ladnn.progress import say
+from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Plan
+from ladnn.store import ObjectStore
 from ladnn.training.result import EpochRecord
 
 DIAGNOSIS_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
@@ -71,6 +74,23 @@ def end(tracking: Tracking, summary: RetrainSummary) -> None:
     tracking.log_summary(run_id, {}, {"ladnn.status": summary.status})
     tracking.log_document(run_id, summary.model_dump(mode="json"), "summary.json")
     tracking.finish(run_id)
+
+
+def fail(tracking: Tracking, retrain_id: str) -> None:
+    """End the runs of a retrain that raised an error; the next run takes them up again."""
+    try:
+        tracking.finish_all(retrain_id, "FAILED")
+    except TrackingError as error:  # the error that ended the retrain matters more
+        say(f"the runs of retrain {retrain_id} stay open: {error}")
+
+
+def supersede_unfinished(store: ObjectStore, tracking: Tracking, current: Plan) -> None:
+    """End retrains of the same experiment that newer data overtook; MLflow first, so that a crash repeats the whole."""
+    for plan in unfinished_before(store, current):
+        version = promoted_version(store, plan.retrain_id)
+        tracking.finish_all(plan.retrain_id, "FINISHED" if version else "KILLED")
+        finish_retrain(store, plan.retrain_id, "promoted" if version else "superseded", version, ())
+        say(f"  retrain {plan.retrain_id} was broken off; newer data supersede it")
 
 
 def _flat(prefix: str, scores: Scores) -> dict[str, float | None]:

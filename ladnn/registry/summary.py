@@ -96,20 +96,22 @@ def read_outcome(store: ObjectStore, retrain_id: str) -> Outcome | None:
     return None if document is None else Outcome.model_validate(document)
 
 
-def supersede_unfinished(store: ObjectStore, current: Plan) -> list[str]:
-    """End retrains that were broken off before newer data or another experiment came; return their ids."""
-    ended = []
-    for retrain_id in retrain_ids(store):
-        if retrain_id != current.retrain_id and read_outcome(store, retrain_id) is None:
-            finish_retrain(store, retrain_id, "superseded", None, ())
-            ended.append(retrain_id)
-    return ended
+def unfinished_before(store: ObjectStore, current: Plan) -> list[Plan]:
+    """Return the plans of the same experiment on other data that have no outcome: newer data overtook them."""
+    plans = [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
+    return [
+        plan
+        for plan in plans
+        if plan.retrain_id != current.retrain_id
+        and plan.config.digest == current.config.digest
+        and read_outcome(store, plan.retrain_id) is None
+    ]
 
 
 def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> RetrainSummary:
     """Gather what a retrain left behind; `status` replaces the recorded one."""
     outcome = read_outcome(store, plan.retrain_id)
-    version, approval = _promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
+    version, approval = promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
     recorded = "unfinished" if outcome is None else outcome.status
     return RetrainSummary(
         retrain_id=plan.retrain_id,
@@ -148,7 +150,8 @@ def history(store: ObjectStore) -> dict[str, Any]:
     }
 
 
-def _promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
+def promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
+    """Return the model version that a retrain promoted, if it promoted one."""
     return next((record.model_version for record in promotions(store) if record.retrain_id == retrain_id), None)
 
 

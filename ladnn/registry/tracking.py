@@ -98,6 +98,13 @@ class Tracking:
         """End a run; FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
 
+    @mlflow_errors_explained()
+    def finish_all(self, retrain_id: str, status: str) -> None:
+        """End every run of a retrain that is still running, its variants' too."""
+        query = f"tags.`{_RETRAIN}` = '{retrain_id}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment_id], query):
+            self.client.set_terminated(run.info.run_id, status)
+
     def _experiment(self, artifact_root: Path) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:

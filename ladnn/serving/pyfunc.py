@@ -18,11 +18,11 @@ class PyfuncModel:
         """Score a table with a column `image` of PNG or JPEG files, as bytes or as paths.
 
         Returns:
-            One row an image: `probability`, `decision`, one column a lesion code, `model_version` (the bundle id).
+            One row an image: `probability`, `decision`, and one column a lesion code.
         """
         images = [item if isinstance(item, bytes) else Path(item).read_bytes() for item in model_input["image"]]
         predictions = self._predictor.predict(images)
-        rows = [p.model_dump(exclude={"lesions"}) | p.lesions for p in predictions]
+        rows = [p.model_dump(exclude={"lesions", "model_version"}) | p.lesions for p in predictions]
         return pd.DataFrame(rows, index=model_input.index)
 
 

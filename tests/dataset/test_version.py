@@ -216,7 +216,7 @@ def test_without_accepted_images_there_is_nothing_to_freeze(file_store: ObjectSt
 @pytest.mark.parametrize("covid", [0, 1])
 def test_one_kind_of_patient_is_not_enough(file_store: ObjectStore, covid: int) -> None:
     keep_records(file_store, [make_record(f"p{number}", labels={"covid": covid}) for number in range(10)])
-    with pytest.raises(DatasetError, match="contribute both kinds"):
+    with pytest.raises(DatasetError, match="contribute more patients of the missing kind"):
         freeze(file_store, REAL)
 
 

@@ -7,9 +7,9 @@ import pytest
 from challengers import decision_for, result_against_the_champion
 from trained_platform import VARIANT
 
-from ladnn.errors import GateError, PromotionConflictError, RetrainError
+from ladnn.errors import GateError, NoChampionError, PromotionConflictError, RetrainError
 from ladnn.governance.decision import read_approval
-from ladnn.registry.challenger import approve_challenger, check_replaceable, promote_challenger
+from ladnn.registry.challenger import approve_challenger, check_replaceable, promote_challenger, roll_back
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import champion, promotions
 from ladnn.registry.tracking import Tracking
@@ -56,7 +56,7 @@ def test_a_challenger_measured_against_an_overtaken_champion_is_refused(platform
     decision, test = decision_for(platform), result_against_the_champion(platform)
     platform.promote(platform.another_bundle(0.3), "7")
 
-    with pytest.raises(PromotionConflictError, match="--force"):
+    with pytest.raises(PromotionConflictError, match="same command again"):
         promote_by_gates(platform, tracking, decision, test)
     assert champion(platform.store).model_version == "7"
 
@@ -163,3 +163,23 @@ def load_and_register_first_champion(platform, tracking):
     bundle = load_bundle(platform.store, platform.bundle_id)
     assert register(tracking, bundle, tracking.variant_run(platform.retrain_id, VARIANT, {})) == "1"
     return bundle.id
+
+
+def test_rolling_back_makes_the_earlier_model_champion_again(platform, tracking):
+    promote_by_gates(platform, tracking, decision_for(platform), result_against_the_champion(platform))
+    second = platform.another_bundle(0.3)
+    decision = decision_for(platform, retrain_id="r-second", bundle_id=second)
+    promote_by_gates(platform, tracking, decision, result_against_the_champion(platform, second))
+    assert aliases(tracking) == {"champion": "2", "previous-champion": "1"}
+
+    record = roll_back(platform.store, tracking, by="Ada", reason="worse at one site")
+
+    assert (record.number, record.action, record.bundle_id) == (3, "rollback", platform.bundle_id)
+    assert (record.by, record.reason) == ("Ada", "worse at one site")
+    assert aliases(tracking) == {"champion": "1", "previous-champion": "2"}
+
+
+def test_the_only_model_ever_promoted_cannot_be_rolled_back(platform, tracking):
+    promote_by_gates(platform, tracking, decision_for(platform), result_against_the_champion(platform))
+    with pytest.raises(NoChampionError, match="nothing to roll back to"):
+        roll_back(platform.store, tracking, by="Ada", reason="worse at one site")

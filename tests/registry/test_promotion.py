@@ -48,7 +48,7 @@ def test_a_promotion_against_an_overtaken_champion_is_refused_and_changes_nothin
     promote(store, proposal("1"), expected=0)
     before = promotions(store)
 
-    with pytest.raises(PromotionConflictError, match="--force"):
+    with pytest.raises(PromotionConflictError, match="same command again"):
         promote(store, proposal("2"), expected=0)
     assert promotions(store) == before
 

@@ -63,7 +63,7 @@ def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
     try:
         return run_planned(found.plan, version, clock)
     except Exception:
-        retrain_runs.fail(_tracking(), found.plan.retrain_id)
+        retrain_runs.fail(open_platform().settings, found.plan.retrain_id)
         raise
 
 

@@ -11,6 +11,7 @@ from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_vers
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Plan
+from ladnn.settings import Settings
 from ladnn.store import ObjectStore
 from ladnn.training.result import EpochRecord
 
@@ -76,10 +77,10 @@ def end(tracking: Tracking, summary: RetrainSummary) -> None:
     tracking.finish(run_id)
 
 
-def fail(tracking: Tracking, retrain_id: str) -> None:
+def fail(settings: Settings, retrain_id: str) -> None:
     """End the runs of a retrain that raised an error; the next run takes them up again."""
     try:
-        tracking.finish_all(retrain_id, "FAILED")
+        Tracking(settings.tracking_uri, settings.artifact_root).finish_all(retrain_id, "FAILED")
     except TrackingError as error:  # the error that ended the retrain matters more
         say(f"the runs of retrain {retrain_id} stay open: {error}")
 

@@ -161,7 +161,9 @@ def assert_same_predictions(table, platform, images):
         [i if isinstance(i, bytes) else Path(i).read_bytes() for i in images]
     )
     assert list(table.index) == list(range(5, 5 + len(images)))
-    assert table.to_dict("records") == [p.model_dump(exclude={"lesions", "model_version"}) | p.lesions for p in expected]
+    assert table.to_dict("records") == [
+        p.model_dump(exclude={"lesions", "model_version"}) | p.lesions for p in expected
+    ]
 
 
 def test_the_champion_loaded_by_mlflow_predicts_what_the_service_predicts(

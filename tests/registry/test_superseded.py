@@ -5,6 +5,7 @@ from challengers import decision_for, result_against_the_champion
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.retrain_runs import begin, begin_variant, fail, supersede_unfinished
 from ladnn.registry.summary import read_outcome
+from ladnn.registry.tracking import Tracking
 from ladnn.retrain import plan_retrain
 
 
@@ -49,8 +50,9 @@ def test_a_superseded_retrain_is_planned_again_without_force(platform, tracking)
     assert (found.state, found.plan.attempt) == ("new", plan.attempt + 1)
 
 
-def test_a_failed_retrain_leaves_no_run_open(platform, tracking):
+def test_a_failed_retrain_leaves_no_run_open(platform):
+    tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
     begin(tracking, platform.plan, platform.version)
     begin_variant(tracking, platform.plan, "efficientnet_lite0-ladnn")
-    fail(tracking, platform.retrain_id)
+    fail(platform.settings, platform.retrain_id)
     assert statuses(tracking, platform.retrain_id) == {"FAILED"}

@@ -2,12 +2,11 @@
 
 from prefect import flow
 
-from ladnn.errors import RetrainError
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.registry.retrain_runs import begin_variant, log_epoch
 from ladnn.registry.tracking import Tracking
-from ladnn.retrain import read_plan
+from ladnn.retrain import required_plan
 from ladnn.training.fit import Progress
 from ladnn.training.result import EpochRecord, read_trained
 from ladnn.training.variant import train_variant as train
@@ -18,9 +17,7 @@ def train_variant(retrain_id: str, variant: str) -> None:
     """Train a variant unless it is trained; weights, graph and epochs end in the store and in MLflow."""
     platform = open_platform()
     settings, store = platform.settings, platform.store
-    plan = read_plan(store, retrain_id)
-    if plan is None:
-        raise RetrainError(f"there is no retrain {retrain_id}; see `ladnn history`")
+    plan = required_plan(store, retrain_id)
     if read_trained(store, retrain_id, variant) is not None:
         say(f"  {variant} was trained before; kept")
         return

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import ExperimentConfig
+from ladnn.errors import RetrainError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 PREFIX = "retrains/"
@@ -74,6 +75,18 @@ def read_plan(store: ObjectStore, retrain_id: str) -> Plan | None:
     """Read the plan of a retrain, if there is one."""
     document = read(store, retrain_id, "plan")
     return None if document is None else Plan.model_validate(document)
+
+
+def required_plan(store: ObjectStore, retrain_id: str) -> Plan:
+    """Read the plan of a retrain.
+
+    Raises:
+        RetrainError: there is no such retrain.
+    """
+    plan = read_plan(store, retrain_id)
+    if plan is None:
+        raise RetrainError(f"there is no retrain {retrain_id}; see `ladnn history`")
+    return plan
 
 
 def read(store: ObjectStore, retrain_id: str, name: str) -> Any:

@@ -15,6 +15,7 @@ from ladnn.errors import DatasetError, RetrainError
 from ladnn.evaluation.intervals import Bootstrap
 from ladnn.evaluation.metrics import DiagnosisMetrics, LesionMetrics, evaluate_diagnosis, evaluate_lesions
 from ladnn.evaluation.operating_point import choose_threshold
+from ladnn.labels import DIAGNOSIS
 from ladnn.model.graph import InferenceGraph, sigmoid
 from ladnn.retrain import Plan, keep, read
 from ladnn.store import ObjectStore
@@ -76,7 +77,7 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
             f"variant {variant_name} of retrain {plan.retrain_id} is not trained yet; run the retrain again"
         )
     rows = rows_of(load_manifest(store, plan.dataset_version), "validation")
-    if not {0.0, 1.0} <= set(rows["covid"]):
+    if not {0.0, 1.0} <= set(rows[DIAGNOSIS]):
         raise DatasetError(
             f"the validation part of {plan.dataset_version} has no positive or no negative image; "
             "contribute more patients of the missing kind"
@@ -84,7 +85,7 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
     pixels = load_pixels(store, list(rows["image"]), trained.preprocessing, cache)
     probabilities = sigmoid(InferenceGraph(read_file(store, trained.graph)).logits(pixels))
     evaluation = plan.config.evaluation
-    threshold = choose_threshold(rows["covid"].to_numpy(), probabilities[:, 0], evaluation.target_sensitivity)
+    threshold = choose_threshold(rows[DIAGNOSIS].to_numpy(), probabilities[:, 0], evaluation.target_sensitivity)
     scores = score(rows, probabilities, threshold, sampling_of(evaluation, plan.config.seed))
     validated = Validated(variant=trained.variant, threshold=threshold, scores=scores)
     return Validated.model_validate(keep(store, plan.retrain_id, name, validated.model_dump(mode="json")))

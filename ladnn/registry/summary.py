@@ -98,10 +98,9 @@ def read_outcome(store: ObjectStore, retrain_id: str) -> Outcome | None:
 
 def unfinished_before(store: ObjectStore, current: Plan) -> list[Plan]:
     """Return the plans of the same experiment on other data that have no outcome: newer data overtook them."""
-    plans = [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
     return [
         plan
-        for plan in plans
+        for plan in _plans(store)
         if plan.retrain_id != current.retrain_id
         and plan.config.digest == current.config.digest
         and read_outcome(store, plan.retrain_id) is None
@@ -131,8 +130,7 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
 def history(store: ObjectStore) -> dict[str, Any]:
     """Return champion, promotion log and retrains, oldest first, ready for JSON."""
     log = promotions(store)
-    plans = [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
-    summaries = [summarise(store, plan) for plan in sorted(plans, key=lambda plan: plan.planned_at)]
+    summaries = [summarise(store, plan) for plan in sorted(_plans(store), key=lambda plan: plan.planned_at)]
     return {
         "champion": log[-1].model_dump(mode="json") if log else None,
         "promotions": [record.model_dump(mode="json") for record in log],
@@ -153,6 +151,10 @@ def history(store: ObjectStore) -> dict[str, Any]:
 def promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
     """Return the model version that a retrain promoted, if it promoted one."""
     return next((record.model_version for record in promotions(store) if record.retrain_id == retrain_id), None)
+
+
+def _plans(store: ObjectStore) -> list[Plan]:
+    return [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
 
 
 def _variant(store: ObjectStore, plan: Plan, name: str) -> VariantSummary | None:

@@ -18,7 +18,7 @@ from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
 from ladnn.progress import Steps, no_steps
-from ladnn.retrain import PREFIX, Plan, keep, read_plan
+from ladnn.retrain import PREFIX, Plan, keep, required_plan
 from ladnn.store import ObjectStore
 from ladnn.training.fit import NonFiniteLossError, Progress, fit
 from ladnn.training.result import StoredFile, Trained, read_trained, trained_document
@@ -59,7 +59,7 @@ def train_variant(
     if (done := read_trained(store, retrain_id, variant_name)) is not None:
         return done
     started_s = time.perf_counter()
-    plan = _plan(store, retrain_id)
+    plan = required_plan(store, retrain_id)
     variant = _variant(plan, variant_name)
     network = build_network(variant, plan.config.training, plan.config.seed)
     parts = _parts(store, plan, variant, cache, on_decoded)
@@ -80,13 +80,6 @@ def train_variant(
     return Trained.model_validate(
         keep(store, retrain_id, trained_document(variant_name), trained.model_dump(mode="json"))
     )
-
-
-def _plan(store: ObjectStore, retrain_id: str) -> Plan:
-    plan = read_plan(store, retrain_id)
-    if plan is None:
-        raise RetrainError(f"there is no retrain {retrain_id}; see `ladnn history`")
-    return plan
 
 
 def _variant(plan: Plan, name: str) -> Variant:

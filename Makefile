@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup fmt check test test-quick demo clean
+.PHONY: setup fmt check test test-quick benchmark demo clean
 
 setup: .venv/installed  ## make .venv and install everything
 
@@ -32,6 +32,9 @@ test: setup  ## all tests, slow ones too
 
 test-quick: setup  ## tests of a few seconds each
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+benchmark: setup  ## speed, as ratios of things measured side by side (some minutes, 3 GB of disk)
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py
 
 demo: setup  ## synthetic contributions, one retrain, a summary
 	$(BIN)/ladnn phantoms --patients 96 --slices 2 --seed 1

@@ -77,14 +77,14 @@ def approve(
     """Accept a held candidate by name and reason, and promote it."""
     from ladnn.governance.decision import read_approval, read_decision
     from ladnn.registry.challenger import approve_challenger
-    from ladnn.registry.tracking import Tracking
+    from ladnn.registry.tracking import open_tracking
 
     platform = open_platform()
     decision = read_decision(platform.store, retrain_id)
     if decision is None:
         raise RetrainError(f"retrain {retrain_id} has no decision; see `ladnn history` for the retrains there are")
     with only_one_retrain(platform.settings), results_only_on_stdout():
-        tracking = Tracking(platform.settings.tracking_uri, platform.settings.artifact_root)
+        tracking = open_tracking(platform.settings)
         model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
         approval = read_approval(platform.store, retrain_id)
     if as_json:

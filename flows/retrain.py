@@ -16,10 +16,16 @@ from flows.stages import StageClock
 from flows.train_variant import train_variant
 from ladnn import __version__
 from ladnn.config import ExperimentConfig, parse_config
-from ladnn.dataset.version import DatasetVersion, freeze
-from ladnn.errors import PromotionConflictError, RetrainError
-from ladnn.evaluation.validation import Validated, select_candidate, validate_variant
+from ladnn.dataset.card.keeping import keep_page
+from ladnn.dataset.freezing import check_trainable_parts, freeze
+from ladnn.dataset.shortcuts.acceptance import read_acceptance
+from ladnn.dataset.shortcuts.audit import ShortcutAudit, audit_version
+from ladnn.dataset.split import SPLITS
+from ladnn.dataset.version import DatasetVersion
+from ladnn.errors import PromotionConflictError
+from ladnn.evaluation.validation import Validated, sampling_of, select_candidate, validate_variant
 from ladnn.governance.decision import Decision, decide
+from ladnn.governance.gates import Evidence
 from ladnn.model.network import check_trainable
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
@@ -30,9 +36,9 @@ from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
 from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Found, Plan, plan_retrain
-from ladnn.training.result import Trained, read_trained
+from ladnn.training.result import required_trained
 
 
 @flow(name="retrain")
@@ -54,7 +60,7 @@ def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
     """Run the stages in order; what an earlier run finished is not done again."""
     clock = StageClock()
     with clock.stage("intake"):
-        take_in_contributions()
+        take_in_contributions(sweep=True)
     with clock.stage("dataset"):
         version = freeze_dataset(config)
         found = plan(version, config, force)
@@ -69,8 +75,10 @@ def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
 
 def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> RetrainSummary:
     """Bring a planned retrain to its verdict."""
+    with clock.stage("audit"):
+        audit = audit_dataset(current)
     with clock.stage("tracking"):
-        open_runs(current, version)
+        open_runs(current, version, audit)
     for variant in current.config.variants:
         with clock.stage(f"train {variant.name}"):
             train_variant(current.retrain_id, variant.name)
@@ -79,7 +87,7 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
         bundle_id = bundle_candidate(current, candidate, version)
         test = test_candidate(current, version, bundle_id)
     with clock.stage("decide"):
-        decision = decide_on(current, candidate, test)
+        decision = decide_on(current, candidate, test, audit)
     with clock.stage("promote"):
         model_version = promote_if_decided(decision, test)
     return conclude(current, decision, model_version, clock)
@@ -87,12 +95,15 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
 
 @task(cache_policy=NO_CACHE)
 def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
-    """Freeze all that intake accepted."""
+    """Freeze what intake accepted of the asked cut, and keep the data card with the version."""
     platform = open_platform()
     check_free_space(platform.settings)
     check_replaceable(platform.store, synthetic=config.data.synthetic)
     version = freeze(platform.store, config.data)
-    parts = ", ".join(f"{name} {count.n_images} of {count.n_groups} patients" for name, count in version.splits.items())
+    check_trainable_parts(version)
+    keep_page(platform.store, version)
+    counts = ((split, version.splits[split]) for split in SPLITS)
+    parts = ", ".join(f"{split} {count.n_images} of {count.n_groups} patients" for split, count in counts)
     say(f"  dataset version {version.id}: {version.n_images} images ({parts})")
     return version
 
@@ -117,11 +128,24 @@ def nothing_new(ended: Plan) -> RetrainSummary:
 
 
 @task(cache_policy=NO_CACHE)
-def open_runs(current: Plan, version: DatasetVersion) -> None:
+def audit_dataset(current: Plan) -> ShortcutAudit:
+    """Find out how well the diagnosis can be predicted without the disease."""
+    platform, config = open_platform(), current.config
+    sampling = sampling_of(config.evaluation, config.seed)
+    audit = audit_version(platform.store, current.dataset_version, config.audit, sampling, platform.settings.cache)
+    for result in audit.results:
+        say(f"  audit: {result}")
+    say(f"  audit: {audit.verdict}")
+    return audit
+
+
+@task(cache_policy=NO_CACHE)
+def open_runs(current: Plan, version: DatasetVersion, audit: ShortcutAudit) -> None:
     """Open the retrain's run in MLflow and end those of retrains that newer data overtook."""
     tracking, store = _tracking(), open_platform().store
     retrain_runs.supersede_unfinished(store, tracking, current)
-    retrain_runs.begin(tracking, current, version)
+    run_id = retrain_runs.begin(tracking, current, version)
+    retrain_runs.log_audit(tracking, run_id, audit)
     if champion(store) is not None:
         follow_log(tracking, store)
 
@@ -143,7 +167,7 @@ def validate_and_select(current: Plan) -> Validated:
 def bundle_candidate(current: Plan, candidate: Validated, version: DatasetVersion) -> str:
     """Write the candidate's bundle: from here on, what is measured is what would be served."""
     store = open_platform().store
-    trained = _trained(current, candidate)
+    trained = required_trained(store, current.retrain_id, candidate.variant.name)
     return assemble_bundle(store, current, trained, candidate, synthetic=version.synthetic)
 
 
@@ -155,11 +179,13 @@ def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> Te
 
 
 @task(cache_policy=NO_CACHE)
-def decide_on(current: Plan, candidate: Validated, test: TestResult) -> Decision:
+def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: ShortcutAudit) -> Decision:
     """Run the gates and record the decision."""
     tracking, store = _tracking(), open_platform().store
+    acceptance = read_acceptance(store, current.dataset_version)
+    evidence = Evidence(test=test.evidence, audit=audit, acceptance=acceptance)
     decision = decide(
-        store, current.retrain_id, candidate.variant.name, test.candidate_bundle, test.evidence, current.config.gates
+        store, current.retrain_id, candidate.variant.name, test.candidate_bundle, evidence, current.config.gates
     )
     retrain_runs.log_decision(tracking, tracking.parent_run(current.retrain_id, {}), test, decision)
     return decision
@@ -193,12 +219,4 @@ def conclude(current: Plan, decision: Decision, model_version: str | None, clock
 
 
 def _tracking() -> Tracking:
-    settings = open_platform().settings
-    return Tracking(settings.tracking_uri, settings.artifact_root)
-
-
-def _trained(current: Plan, candidate: Validated) -> Trained:
-    trained = read_trained(open_platform().store, current.retrain_id, candidate.variant.name)
-    if trained is None:
-        raise RetrainError(f"variant {candidate.variant.name} lost its training result; run the retrain again")
-    return trained
+    return open_tracking(open_platform().settings)

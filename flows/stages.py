@@ -16,15 +16,12 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time the block under this name; repeated names add up."""
+        """Time the block under this name."""
         started_s = time.perf_counter()
         say(f"{name} …")
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - started_s
-            self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-        say(f"{name} done in {seconds:.1f} s")
+        yield
+        self._seconds[name] = time.perf_counter() - started_s
+        say(f"{name} done in {self._seconds[name]:.1f} s")
 
     def times(self) -> tuple[StageTime, ...]:
         """Return the times so far."""

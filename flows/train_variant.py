@@ -5,7 +5,7 @@ from prefect import flow
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.registry.retrain_runs import begin_variant, log_epoch
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import open_tracking
 from ladnn.retrain import required_plan
 from ladnn.training.fit import Progress
 from ladnn.training.result import EpochRecord, read_trained
@@ -21,7 +21,7 @@ def train_variant(retrain_id: str, variant: str) -> None:
     if read_trained(store, retrain_id, variant) is not None:
         say(f"  {variant} was trained before; kept")
         return
-    tracking = Tracking(settings.tracking_uri, settings.artifact_root)
+    tracking = open_tracking(settings)
     run_id = begin_variant(tracking, plan, variant)
 
     def on_epoch(record: EpochRecord) -> None:

@@ -6,10 +6,11 @@ Owns the defaults of every experiment value. Where ladnn runs (stores, servers, 
 import hashlib
 import json
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ladnn.errors import ConfigError
@@ -33,11 +34,66 @@ class Variant(_Section):
         return f"{self.backbone}-{self.task}"
 
 
+class Cut(_Section):
+    """Contributions of a span of days; a side that is None is open."""
+
+    after: date | None = Field(default=None, strict=False)
+    """Contributed later than this day (UTC)."""
+    until: date | None = Field(default=None, strict=False)
+    """Contributed on this day (UTC) at the latest."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.after and self.until and self.after >= self.until:
+            raise ValueError(f"after {self.after} and until {self.until} leave no day between them")
+        return self
+
+    def holds(self, day: date) -> bool:
+        """Tell whether a contribution of this day belongs to the cut."""
+        return (self.after is None or day > self.after) and (self.until is None or day <= self.until)
+
+
+_D0_ENDS = date(2020, 3, 31)
+"""He et al. published their collection on 30 March 2020 (arXiv:2003.13865v1)."""
+_D1_ENDS = date(2020, 5, 21)
+"""Last day of the authors' own collection (paper, section on data)."""
+CUTS = {"D0": Cut(until=_D0_ENDS), "D0+D1": Cut(until=_D1_ENDS), "D1": Cut(after=_D0_ENDS, until=_D1_ENDS)}
+"""The cuts of the paper, by contribution date; they are always known."""
+
+
 class DataConfig(_Section):
     """Which records enter a dataset version."""
 
     synthetic: bool = False
     """True: phantoms only; false: real contributions only. The two never mix."""
+    cut: str | None = None
+    """Name of the cut that is frozen; None takes every contribution."""
+    cuts: dict[str, Cut] = CUTS
+    """Cuts by name, added to those of the paper or in their place: `[data.cuts.june]`, `until = 2020-06-30`."""
+
+    @field_validator("cuts")
+    @classmethod
+    def _add_known_cuts(cls, cuts: dict[str, Cut]) -> dict[str, Cut]:
+        return dict(sorted((CUTS | cuts).items()))
+
+    @model_validator(mode="after")
+    def _check_cut(self) -> Self:
+        if self.cut is not None and self.cut not in self.cuts:
+            raise ValueError(self._no_cut(self.cut))
+        return self
+
+    def of_cut(self, name: str) -> "DataConfig":
+        """Return the same data, of another cut.
+
+        Raises:
+            ConfigError: no cut has this name.
+        """
+        if name not in self.cuts:
+            raise ConfigError(self._no_cut(name))
+        return self.model_copy(update={"cut": name})
+
+    def _no_cut(self, name: str) -> str:
+        return f"there is no cut {name!r}; known cuts are {', '.join(sorted(self.cuts))}"
 
 
 class TrainingConfig(_Section):
@@ -59,6 +115,8 @@ class TrainingConfig(_Section):
     """Targets become smoothing/2 and 1 - smoothing/2."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
+    canonical_form: bool = False
+    """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
     pretrained: bool = True
     """False trains from random weights; only meant for tests of the machinery."""
 
@@ -85,6 +143,38 @@ class GateConfig(_Section):
     """Openings of one test-set version after which promotion needs a person."""
 
 
+class ProbeLimits(_Section):
+    """Limits of one shortcut probe, held against the bounds of its AUROC."""
+
+    amber: float = Field(default=0.60, gt=0.5, lt=1)
+    """AUROC that a noticeable shortcut reaches."""
+    red: float = Field(default=0.75, gt=0.5, lt=1)
+    """AUROC that a shortcut reaches on which nothing is promoted without a person."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.amber >= self.red:
+            raise ValueError(f"amber {self.amber} must lie below red {self.red}")
+        return self
+
+
+class AuditConfig(_Section):
+    """How well the diagnosis may be predicted without the disease."""
+
+    n_folds: int = Field(default=5, ge=2, le=20)
+    """Parts of the cross-validation; patients stay whole."""
+    max_images: int = Field(default=5000, ge=10)
+    """Images looked at; of a larger version a random sample of patients."""
+    file_properties: ProbeLimits = ProbeLimits()
+    """Size, format and acquisition of the files."""
+    borders: ProbeLimits = ProbeLimits()
+    """The pictures' outer edges."""
+    outside_lungs: ProbeLimits = ProbeLimits()
+    """The pictures with the lungs blacked out."""
+    intensity: ProbeLimits = ProbeLimits(amber=0.75, red=0.90)
+    """Grey levels and sharpness of whole pictures; wider, because lung disease moves them, too."""
+
+
 class ExperimentConfig(_Section):
     """One experiment: what is trained on what, and what it must reach."""
 
@@ -93,6 +183,8 @@ class ExperimentConfig(_Section):
     variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
     """Trained in this order; `ladnn` variants compete, `baseline` variants are their controls."""
     data: DataConfig = DataConfig()
+    audit: AuditConfig = AuditConfig()
+    """Limits of the shortcut audit of the data."""
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gates: GateConfig = GateConfig()

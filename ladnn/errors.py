@@ -32,6 +32,14 @@ class DigestMismatchError(StoreError):
     """Stored bytes are not the bytes that were written."""
 
 
+class UnusableObjectError(StoreError):
+    """One object is no plain file, or may not be read, while the store itself works."""
+
+
+class ObjectTooLargeError(StoreError):
+    """An object has more bytes than its reader takes."""
+
+
 class StoreFullError(StoreError):
     """No space is left where the object should be written."""
 
@@ -46,6 +54,14 @@ class ImageRejectedError(LadnnError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class QuarantineError(LadnnError):
+    """What was named is not in quarantine, or cannot be released."""
+
+
+class LabelChangeError(LadnnError):
+    """A label cannot be changed as asked, or the image that is meant is not known."""
 
 
 class UnknownLabelError(LadnnError):

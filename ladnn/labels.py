@@ -5,7 +5,7 @@ A label is 1 (present), 0 (absent) or unknown (`None` in objects, NaN in arrays)
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ladnn.errors import UnknownLabelError
 
@@ -57,22 +57,28 @@ def label_code(name: str) -> str:
 
 
 class Label(BaseModel):
-    """One known label with its provenance.
+    """One label with its provenance.
 
     Attributes:
-        value: 1 present, 0 absent.
+        value: 1 present, 0 absent, None where the source names it and leaves it open (kept for review).
         source: where it comes from; an override wins over an annotation, an annotation over the report.
         by: extractor name and version, or who annotated or overrode it.
         span: first and last+1 character of the match in the report; the text itself stays with the report.
         negated: the match is negated ("no consolidation").
         uncertain: the match is hedged ("possible consolidation").
+        historical: it was there before ("has resolved", "previous consolidation").
+        panel: the part of a caption in which it stands, such as "c, d".
+        doubt: 0 (sure) to 1: how much a reviewer should look at it first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value: Literal[0, 1]
+    value: Literal[0, 1] | None
     source: Literal["report", "annotation", "override"]
     by: str
     span: tuple[int, int] | None = None
     negated: bool = False
     uncertain: bool = False
+    historical: bool = False
+    panel: str | None = None
+    doubt: float = Field(default=0.0, ge=0.0, le=1.0)

@@ -11,18 +11,19 @@ from rich.console import Console
 from rich.table import Table
 
 from ladnn.dataset.split import SPLITS
-from ladnn.evaluation.intervals import Interval
 from ladnn.governance.decision import Decision
+from ladnn.intake.quarantine import Case
 from ladnn.registry.summary import RetrainSummary, VariantSummary
 from ladnn.serving.assessment import Assessment
 from ladnn.settings import Settings, default_home
+from ladnn.statistics import Interval
 
 _WIDTH = 160
 
 
 def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, total_s: float) -> None:
     """Print what a retrain came to, and what to try next."""
-    console = _console()
+    console = open_console()
     data = summary.dataset
     console.print(f"\nretrain {summary.retrain_id}: [bold]{summary.status}[/bold]")
     console.print(f"dataset version {data.id}: {data.n_images} images of {data.n_groups} patients")
@@ -58,7 +59,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     return result
 
 
-def _console() -> Console:
+def open_console() -> Console:
     """A terminal is used as wide as it is; a file or a pipe gets lines wide enough for every table."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 
@@ -147,7 +148,7 @@ def _typed(program: str) -> str:
 
 def print_assessment(assessment: Assessment) -> None:
     """Print how the champion did on a labelled folder."""
-    console = _console()
+    console = open_console()
     diagnosis, lesions = assessment.scores.diagnosis, assessment.scores.lesions or {}
     console.print(
         f"model version {assessment.model_version} on {diagnosis.n_images} images of {diagnosis.n_patients} patients"
@@ -162,7 +163,7 @@ def print_assessment(assessment: Assessment) -> None:
 
 def print_history(document: dict[str, Any]) -> None:
     """Print promotions and retrains, oldest first."""
-    console = _console()
+    console = open_console()
     promoted = [
         (str(p["number"]), p["at"][:19], p["action"], p["model_version"], p["retrain_id"], p["by"], p["reason"])
         for p in document["promotions"]
@@ -174,3 +175,29 @@ def print_history(document: dict[str, Any]) -> None:
         for r in document["retrains"]
     ]
     console.print(table(("retrain", "ended (UTC)", "status", "dataset version", "reasons"), retrains, "retrains"))
+
+
+def print_quarantine(found: Sequence[Case]) -> None:
+    """Print what stands in quarantine."""
+    console = open_console()
+    rows = [
+        (case.item, case.finding.reason, case.state, "yes" if case.overrulable else "no", case.finding.detail)
+        for case in found
+    ]
+    columns = ("item", "reason", "state", "can be overruled", "evidence and what to do")
+    console.print(table(columns, rows, f"quarantine: {len(found)} items"))
+    if found:
+        console.print("next: ladnn quarantine show ITEM --picture FILE.png", markup=False)
+
+
+def print_case(case: Case) -> None:
+    """Print one item of quarantine, what was decided about it, and the ways out."""
+    console = open_console()
+    console.print(f"{case.item}: {case.finding.reason}, {case.state}", markup=False)
+    console.print(f"  {case.finding.detail}", markup=False)
+    for decision in case.decisions:
+        line = f"  {decision.at:%Y-%m-%d %H:%M} UTC: {decision.action} by {decision.by}: {decision.reason}"
+        console.print(line, markup=False)
+    effect = "overrules the finding" if case.overrulable else "looks again, after the contributor has mended it"
+    console.print(f"  ladnn quarantine release {shlex.quote(case.item)} --reason WHY   # {effect}", markup=False)
+    console.print(f"  ladnn quarantine reject {shlex.quote(case.item)} --reason WHY", markup=False)

@@ -4,6 +4,7 @@ What an experiment is belongs to `ladnn.config`. Secrets are never printed.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from uuid import uuid4
 from ladnn.errors import SettingsError
 
 _SHORTEST_KEY = 16
+_PLACEHOLDER = re.compile(r"change.?me|default|placeholder", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Settings:
             if len(self._pseudonym_key) < _SHORTEST_KEY:
                 raise SettingsError(
                     f"LADNN_PSEUDONYM_KEY is shorter than {_SHORTEST_KEY} characters; set a long random secret"
+                )
+            if _PLACEHOLDER.match(self._pseudonym_key):
+                raise SettingsError(
+                    "LADNN_PSEUDONYM_KEY is a placeholder that anyone can guess; set a long random secret"
                 )
             return self._pseudonym_key.encode()
         if not self.embedded:

@@ -171,8 +171,8 @@ def test_contributing_and_taking_in_twice_changes_nothing_the_second_time(tmp_pa
 
     assert contributed[0] == {"new": 2, "known": 0, "images": 2, "missing": 0}
     assert contributed[1] == {"new": 0, "known": 2, "images": 2, "missing": 0}
-    assert [counts["n_accepted"] for counts in taken_in] == [2, 0]
-    assert [counts["n_known"] for counts in taken_in] == [0, 2]
+    assert [counts["accepted"] for counts in taken_in] == [2, 0]
+    assert [counts["already_known"] for counts in taken_in] == [0, 2]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from ladnn.errors import SettingsError
 from ladnn.settings import Settings, read_settings, silence_services
 
+KEY = "q7rT-0mX2-vLp9-ZkWd"
 SHARED = {"LADNN_STORE_URL": "s3://bucket/lab"}
 
 
@@ -62,7 +63,7 @@ def test_long_lived_credentials_are_passed_on_and_temporary_ones_left_to_boto3()
 def test_a_shared_store_needs_a_key_that_all_hosts_share() -> None:
     with pytest.raises(SettingsError, match="LADNN_PSEUDONYM_KEY is not set"):
         read_settings(SHARED).pseudonym_key()
-    assert read_settings(SHARED | {"LADNN_PSEUDONYM_KEY": "k" * 16}).pseudonym_key() == b"k" * 16
+    assert read_settings(SHARED | {"LADNN_PSEUDONYM_KEY": KEY}).pseudonym_key() == KEY.encode()
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/lab", "file:///srv/store"])
@@ -121,3 +122,10 @@ def test_silencing_keeps_what_the_operator_has_set() -> None:
     assert environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "9"
     assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     assert environment["DO_NOT_TRACK"] == "1"
+
+
+@pytest.mark.parametrize("key", ["changeme-changeme-1", "default-key-0123456", "Change_Me_Please_42"])
+def test_a_key_that_anyone_can_guess_is_refused(key: str) -> None:
+    with pytest.raises(SettingsError, match="placeholder") as caught:
+        read_settings(SHARED | {"LADNN_PSEUDONYM_KEY": key}).pseudonym_key()
+    assert key not in str(caught.value)

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from factories import TODAY
 
 from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, TrainingConfig, Variant
-from ladnn.dataset.version import DatasetVersion, freeze, load_version
+from ladnn.dataset.desk import open_desk
+from ladnn.dataset.freezing import freeze
+from ladnn.dataset.version import DatasetVersion, load_version
 from ladnn.evaluation.validation import Validated, validate_variant
-from ladnn.intake.contribution import contribute
+from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
+from ladnn.platform import Platform
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.promotion import Promotion, Proposal, champion, promote
 from ladnn.retrain import Plan, plan_retrain, read_plan
@@ -135,8 +139,8 @@ def _build(home: Path) -> dict[str, str]:
     # A key of its own would deal the patients to the splits differently in every run.
     (home / "pseudonym.key").write_text("the key of the tests")
     for study, files in phantom_contributions(1, N_PATIENTS, n_slices=1):
-        contribute(store, study, files)
-    take_in(store, settings.pseudonym_key())
+        contribute(store, study, files, TODAY)
+    take_in(open_desk(Platform(settings, store)), today=TODAY)
     version = freeze(store, EXPERIMENT.data)
     plan = plan_retrain(store, version.id, EXPERIMENT, "0.0.1", force=False).plan
     n_threads = torch.get_num_threads()

@@ -1,29 +1,29 @@
-"""Dataset versions: frozen manifests (Parquet) whose id is the digest of their contents.
+"""Dataset versions: what describes a frozen version, and how it is found and read again.
 
-`datasets/<id>/version.json` is written last and makes a version complete.
+A version is a manifest (Parquet) whose id is the digest of its contents; `datasets/<id>/version.json` is written last
+and makes it complete. `ladnn.dataset.freezing` makes versions.
 """
 
 import hashlib
 import io
-import json
-from typing import Any
+from collections.abc import Iterator
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.config import DataConfig
-from ladnn.dataset.split import SPLITS, Group, Split, place_groups
-from ladnn.errors import DatasetError, DigestMismatchError, EmptyInboxError, LeakageError
-from ladnn.intake.process import read_outcomes
-from ladnn.intake.record import Record
-from ladnn.labels import DIAGNOSIS, LABELS, LESIONS
-from ladnn.store import ObjectStore, read_json, write_json_if_absent
+from ladnn.dataset.split import Split
+from ladnn.errors import DatasetError, DigestMismatchError, LeakageError
+from ladnn.labels import LABELS
+from ladnn.store import ObjectStore, read_json
+
+_VERSIONS = "datasets/"
 
 
 class SplitCount(BaseModel):
-    """Images and groups (patients) of one split."""
+    """Images and groups (patients) of one split; a patient with images of both kinds counts under both."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,6 +31,8 @@ class SplitCount(BaseModel):
     n_groups: int
     n_positive: int
     n_negative: int
+    n_positive_groups: int
+    n_negative_groups: int
 
 
 class DatasetVersion(BaseModel):
@@ -39,56 +41,77 @@ class DatasetVersion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    """Digest of the manifest and of the cut."""
     test_version: str
     """Digest of the test part alone: the ledger counts openings of it."""
     synthetic: bool
+    cut: str | None
+    """Name of the cut; None where every contribution was taken."""
+    after: date | None
+    """Contributed later than this day (UTC)."""
+    until: date | None
+    """Contributed on this day (UTC) at the latest."""
+    frozen_at: datetime
+    """When it was frozen first; no part of the digest."""
+    n_outcomes: int
+    """Outcomes of intake that were there when it was frozen first; no part of the digest."""
     n_images: int
     n_groups: int
+    n_left_out: int
+    """Images left out because they look like an image of another split."""
     splits: dict[Split, SplitCount]
 
 
-def freeze(store: ObjectStore, data: DataConfig) -> DatasetVersion:
-    """Freeze what intake has accepted; the same records give the same version again.
+def list_versions(store: ObjectStore) -> list[DatasetVersion]:
+    """Return all complete versions, oldest first."""
+    versions = [load_version(store, version_id) for version_id in _version_ids(store)]
+    return sorted(versions, key=lambda version: (version.frozen_at, version.id))
+
+
+def find_version(store: ObjectStore, prefix: str | None = None) -> DatasetVersion:
+    """Return the version whose id begins so; without a prefix the one that was frozen last.
 
     Raises:
-        EmptyInboxError: intake has accepted nothing of the asked kind yet.
-        LeakageError: a group or an image stands in two splits.
+        DatasetError: there is none, or several begin so; the message names those there are.
     """
-    records = [r for o in read_outcomes(store) for r in o.accepted if r.synthetic == data.synthetic]
-    if not records:
-        kind = "synthetic" if data.synthetic else "real"
-        raise EmptyInboxError(
-            f"no {kind} image has been accepted in {store.url}; contribute some "
-            "(`ladnn import covid-ct DIR` or `ladnn phantoms`), and see `ladnn intake` for what was set aside"
-        )
-    manifest = _manifest(records, place_groups(store, _groups(records)))
-    check_leakage(manifest)
-    version = _describe(manifest, data)
-    buffer = io.BytesIO()
-    manifest.to_parquet(buffer, index=False)
-    store.put_if_absent(_manifest_key(version.id), buffer.getvalue())
-    write_json_if_absent(store, _version_key(version.id), version.model_dump(mode="json"))
-    return version
+    if prefix is None:
+        versions = list_versions(store)
+        if not versions:
+            raise DatasetError(f"no dataset version has been frozen in {store.url}; run `ladnn dataset freeze`")
+        return versions[-1]
+    known = list(_version_ids(store))
+    found = [name for name in known if name == prefix] or [name for name in known if name.startswith(prefix)]
+    if len(found) == 1:
+        return load_version(store, found[0])
+    wrong = f"{prefix!r} begins {len(found)} dataset versions" if found else f"there is no dataset version {prefix!r}"
+    there = ", ".join((found or known)[:20]) or "none yet; run `ladnn dataset freeze`"
+    raise DatasetError(f"{wrong}; there are: {there}")
 
 
 def load_version(store: ObjectStore, version_id: str) -> DatasetVersion:
-    """Read the description of a dataset version."""
-    return DatasetVersion.model_validate(read_json(store, _version_key(version_id)))
+    """Read the description of a dataset version.
+
+    Raises:
+        ObjectNotFoundError: it was never frozen.
+    """
+    return DatasetVersion.model_validate(read_json(store, document_key(version_id, "version.json")))
 
 
 def load_manifest(store: ObjectStore, version_id: str) -> pd.DataFrame:
     """Read the records of a version, one row an image, sorted by image digest.
 
     Raises:
+        ObjectNotFoundError: it was never frozen.
         DigestMismatchError: its contents are not those that its id states.
     """
     damaged = f"dataset version {version_id} is damaged: its records have another digest; restore it"
-    data = store.get(_manifest_key(version_id))
+    version = load_version(store, version_id)
+    data = store.get(document_key(version_id, "manifest.parquet"))
     try:
         manifest = pd.read_parquet(io.BytesIO(data))
     except (ValueError, OSError) as error:  # what Arrow raises on damaged files
         raise DigestMismatchError(damaged) from error
-    if _version_id(manifest) != version_id:
+    if id_of(manifest, version.cut, version.after, version.until) != version_id:
         raise DigestMismatchError(damaged)
     check_leakage(manifest)
     return manifest
@@ -105,12 +128,12 @@ def label_matrix(rows: pd.DataFrame) -> NDArray[np.float32]:
 
 
 def check_leakage(manifest: pd.DataFrame) -> None:
-    """Refuse a manifest in which a group or an image stands in two splits.
+    """Refuse a manifest in which a group, a patient, a study or an image stands in two splits.
 
     Raises:
         LeakageError: names the first offender.
     """
-    for column in ("group", "image"):
+    for column in ("group", "patient", "study", "image"):
         n_splits = manifest.groupby(column)["split"].nunique()
         if (n_splits > 1).any():
             raise LeakageError(
@@ -118,77 +141,24 @@ def check_leakage(manifest: pd.DataFrame) -> None:
             )
 
 
-def _groups(records: list[Record]) -> dict[str, Group]:
-    by_group: dict[str, list[Record]] = {}
-    for record in records:
-        by_group.setdefault(record.group, []).append(record)
-    return {name: _group(name, members) for name, members in by_group.items()}
+def id_of(manifest: pd.DataFrame, cut: str | None, after: date | None, until: date | None) -> str:
+    """Return the id of a version with these records and this cut."""
+    return "d-" + digest_of(manifest, "" if cut is None else f"cut {cut!r} after {after} until {until}")
 
 
-def _group(name: str, members: list[Record]) -> Group:
-    diagnoses = {r.labels[DIAGNOSIS].value for r in members if DIAGNOSIS in r.labels}
-    # Where contributions ask for different splits the first one counts: an error would stop every later version.
-    first = min(members, key=lambda record: (record.contributed_on, record.contribution))
-    lesions = {code for r in members for code in LESIONS if code in r.labels and r.labels[code].value == 1}
-    negative = "negative" if 0 in diagnoses else "unknown"
-    stratum = f"positive-{len(lesions)}" if 1 in diagnoses else negative
-    return Group(name, stratum, first.requested_split)
-
-
-def _manifest(records: list[Record], splits: dict[str, Split]) -> pd.DataFrame:
-    rows = [_row(record, splits[record.group]) for record in sorted(records, key=lambda record: record.image)]
-    frame = pd.DataFrame(rows)
-    return frame.astype({code: "float64" for code in LABELS} | {"age_y": "float64"})
-
-
-def _row(record: Record, split: Split) -> dict[str, Any]:
-    row = record.model_dump(mode="json", exclude={"labels", "requested_split"})
-    row |= {code: record.labels[code].value if code in record.labels else None for code in LABELS}
-    provenance = {
-        code: label.model_dump(mode="json", exclude={"value"}) for code, label in sorted(record.labels.items())
-    }
-    return row | {"label_provenance": json.dumps(provenance, sort_keys=True), "split": split}
-
-
-def _version_id(manifest: pd.DataFrame) -> str:
-    return "d-" + _digest(manifest)
-
-
-def _digest(rows: pd.DataFrame) -> str:
+def digest_of(rows: pd.DataFrame, scope: str = "") -> str:
+    """Return the digest of rows and of what else they stand for, 16 hexadecimal digits."""
     lines = rows.to_json(orient="records", lines=True, double_precision=6)
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+    return hashlib.sha256(lines.encode() + scope.encode()).hexdigest()[:16]
 
 
-def _describe(manifest: pd.DataFrame, data: DataConfig) -> DatasetVersion:
-    splits = {name: _count(rows_of(manifest, name)) for name in SPLITS}
-    for name in ("train", "validation"):
-        if splits[name].n_positive == 0 or splits[name].n_negative == 0:
-            raise DatasetError(
-                f"the {name} part has {splits[name].n_positive} positive and {splits[name].n_negative} negative images; "
-                "contribute more patients of the missing kind"
-            )
-    return DatasetVersion(
-        id=_version_id(manifest),
-        test_version="t-" + _digest(rows_of(manifest, "test")),
-        synthetic=data.synthetic,
-        n_images=len(manifest),
-        n_groups=manifest["group"].nunique(),
-        splits=splits,
-    )
+def document_key(version_id: str, name: str) -> str:
+    """Key of what is kept with a version, such as `card.json`."""
+    return f"{_VERSIONS}{version_id}/{name}"
 
 
-def _count(rows: pd.DataFrame) -> SplitCount:
-    return SplitCount(
-        n_images=len(rows),
-        n_groups=rows["group"].nunique(),
-        n_positive=int((rows[DIAGNOSIS] == 1).sum()),
-        n_negative=int((rows[DIAGNOSIS] == 0).sum()),
-    )
-
-
-def _manifest_key(version_id: str) -> str:
-    return f"datasets/{version_id}/manifest.parquet"
-
-
-def _version_key(version_id: str) -> str:
-    return f"datasets/{version_id}/version.json"
+def _version_ids(store: ObjectStore) -> Iterator[str]:
+    for key in store.list(_VERSIONS):
+        name, _, document = key.removeprefix(_VERSIONS).partition("/")
+        if document == "version.json":
+            yield name

@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.intervals import (
+from ladnn.labels import LESIONS
+from ladnn.statistics import (
     Bootstrap,
     FloatArray,
     Interval,
+    Ranking,
     Statistic,
     Weights,
     cluster_bootstrap,
     not_computable,
+    ratio,
+    weighted_auroc,
 )
-from ladnn.labels import LESIONS
 
 LESION_THRESHOLD = 0.5
 """Probability at or above which a lesion counts as found."""
@@ -226,67 +229,52 @@ def _intervals(
 
 def _statistic(cases: _Cases, threshold: float, metrics: Sequence[_Metric]) -> Statistic:
     """Sort once, then turn any matrix of case weights into all metrics with sums over distinct probabilities."""
-    order = np.argsort(cases.probabilities, kind="stable")
-    distinct, first_of_tie = np.unique(cases.probabilities[order], return_index=True)
-    n_below = int(np.searchsorted(distinct, threshold, side="left"))
-    present = cases.present[order]
+    ranking = Ranking.of(cases.present, cases.probabilities)
+    n_below = int(np.searchsorted(ranking.distinct, threshold, side="left"))
 
     def statistic(weights: Weights) -> Weights:
-        ranked = weights[:, order]
-        tally = _Tally(
-            present=np.add.reduceat(ranked * present, first_of_tie, axis=1),
-            absent=np.add.reduceat(ranked * ~present, first_of_tie, axis=1),
-            n_below=n_below,
-        )
+        present, absent = ranking.tally(weights)
+        tally = _Tally(present, absent, n_below)
         return np.stack([metric(tally) for metric in metrics], axis=1)
 
     return statistic
 
 
-def _ratio(numerator: Weights, denominator: Weights) -> Weights:
-    quotient = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
-    return quotient
-
-
 def _auroc(tally: _Tally) -> Weights:
-    """Share of pairs ranked right, ties counting half (Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747)."""
-    n_outranked = np.cumsum(tally.absent, axis=1) - tally.absent / 2
-    n_pairs = tally.present.sum(axis=1) * tally.absent.sum(axis=1)
-    return _ratio((tally.present * n_outranked).sum(axis=1), n_pairs)
+    return weighted_auroc(tally.present, tally.absent)
 
 
 def _auprc(tally: _Tally) -> Weights:
     """Average precision: precision at each distinct probability, weighted by the recall gained there."""
     present, absent = tally.present[:, ::-1], tally.absent[:, ::-1]
     found = np.cumsum(present, axis=1)
-    precision = np.nan_to_num(_ratio(found, found + np.cumsum(absent, axis=1)))  # 0/0 only where no recall is gained
+    precision = np.nan_to_num(ratio(found, found + np.cumsum(absent, axis=1)))  # 0/0 only where no recall is gained
     n_present = np.where(absent.any(axis=1), found[:, -1], 0.0)  # without negatives it is 1 whatever the model does
-    return _ratio((present * precision).sum(axis=1), n_present)
+    return ratio((present * precision).sum(axis=1), n_present)
 
 
 def _sensitivity(tally: _Tally) -> Weights:
-    return _ratio(_true_positive(tally), tally.present.sum(axis=1))
+    return ratio(_true_positive(tally), tally.present.sum(axis=1))
 
 
 def _specificity(tally: _Tally) -> Weights:
-    return _ratio(tally.absent[:, : tally.n_below].sum(axis=1), tally.absent.sum(axis=1))
+    return ratio(tally.absent[:, : tally.n_below].sum(axis=1), tally.absent.sum(axis=1))
 
 
 def _precision(tally: _Tally) -> Weights:
-    return _ratio(_true_positive(tally), _true_positive(tally) + _false_positive(tally))
+    return ratio(_true_positive(tally), _true_positive(tally) + _false_positive(tally))
 
 
 def _f1(tally: _Tally) -> Weights:
     """2 TP / (2 TP + FP + FN); undefined, not zero, where no case is positive, because sensitivity is undefined."""
     n_present = tally.present.sum(axis=1)
     denominator = np.where(n_present > 0, _true_positive(tally) + _false_positive(tally) + n_present, 0.0)
-    return _ratio(2 * _true_positive(tally), denominator)
+    return ratio(2 * _true_positive(tally), denominator)
 
 
 def _accuracy(tally: _Tally) -> Weights:
     n_right = _true_positive(tally) + tally.absent[:, : tally.n_below].sum(axis=1)
-    return _ratio(n_right, tally.present.sum(axis=1) + tally.absent.sum(axis=1))
+    return ratio(n_right, tally.present.sum(axis=1) + tally.absent.sum(axis=1))
 
 
 def _true_positive(tally: _Tally) -> Weights:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ladnn.errors import DatasetError, TrainingError
-from ladnn.evaluation.intervals import FloatArray
+from ladnn.statistics import FloatArray
 
 
 def choose_threshold(labels: FloatArray, probabilities: FloatArray, target_sensitivity: float) -> float:

@@ -12,14 +12,14 @@ from ladnn.config import EvaluationConfig, Variant
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import DatasetError, RetrainError
-from ladnn.evaluation.intervals import Bootstrap
 from ladnn.evaluation.metrics import DiagnosisMetrics, LesionMetrics, evaluate_diagnosis, evaluate_lesions
 from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.labels import DIAGNOSIS
 from ladnn.model.graph import InferenceGraph, sigmoid
 from ladnn.retrain import Plan, keep, read
+from ladnn.statistics import Bootstrap
 from ladnn.store import ObjectStore
-from ladnn.training.result import read_file, read_trained
+from ladnn.training.result import read_file, required_trained
 
 
 class Scores(BaseModel):
@@ -71,11 +71,7 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
     name = f"variants/{variant_name}/validated"
     if (document := read(store, plan.retrain_id, name)) is not None:
         return Validated.model_validate(document)
-    trained = read_trained(store, plan.retrain_id, variant_name)
-    if trained is None:
-        raise RetrainError(
-            f"variant {variant_name} of retrain {plan.retrain_id} is not trained yet; run the retrain again"
-        )
+    trained = required_trained(store, plan.retrain_id, variant_name)
     rows = rows_of(load_manifest(store, plan.dataset_version), "validation")
     if not {0.0, 1.0} <= set(rows[DIAGNOSIS]):
         raise DatasetError(

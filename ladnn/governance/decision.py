@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ladnn.accountability import check_accountable
 from ladnn.config import GateConfig
 from ladnn.errors import GateError
-from ladnn.governance.gates import GateResult, TestEvidence, Verdict, overall, run_gates
+from ladnn.governance.gates import Evidence, GateResult, Verdict, overall, run_gates
 from ladnn.retrain import keep, read
 from ladnn.store import ObjectStore
 
@@ -47,7 +48,7 @@ class Approval(BaseModel):
 
 
 def decide(
-    store: ObjectStore, retrain_id: str, variant: str, bundle_id: str, evidence: TestEvidence, config: GateConfig
+    store: ObjectStore, retrain_id: str, variant: str, bundle_id: str, evidence: Evidence, config: GateConfig
 ) -> Decision:
     """Run the gates and record the decision, or return the one that was recorded.
 
@@ -84,8 +85,7 @@ def approve(store: ObjectStore, decision: Decision, by: str, reason: str) -> App
         raise GateError(
             f"retrain {decision.retrain_id} is not held, its decision is {decision.outcome}; nothing to approve"
         )
-    if not by.strip() or not reason.strip():
-        raise GateError("an approval names a person and a reason; give --by and --reason")
+    check_accountable(by, reason, "an approval", GateError)
     accepted = tuple(gate.name for gate in decision.gates if gate.verdict is Verdict.NOT_EVALUATED)
     approval = Approval(by=by, reason=reason, accepted=accepted, approved_at=datetime.now(UTC))
     return Approval.model_validate(keep(store, decision.retrain_id, "approval", approval.model_dump(mode="json")))

@@ -1,4 +1,4 @@
-"""The gates: what the test set says of a candidate, turned into verdicts with reasons.
+"""The gates: what the test set and the shortcut audit say of a candidate, turned into verdicts with reasons.
 
 Pure functions. A verdict is a value: a rejected candidate is a result, not a failure. Missing numbers reject.
 """
@@ -9,9 +9,11 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from ladnn.config import GateConfig
+from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
+from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
-from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.metrics import DiagnosisMetrics
+from ladnn.statistics import Interval
 
 _NO_TEST_SET = "no test set: the dataset version holds no test patients, so a person must accept"
 
@@ -68,6 +70,22 @@ class TestEvidence(BaseModel):
     openings: int
 
 
+class Evidence(BaseModel):
+    """All that a candidate is judged by.
+
+    Attributes:
+        test: what the test set showed.
+        audit: shortcut audit of the dataset version that it was trained on.
+        acceptance: a person's acceptance of that audit, given beforehand.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: TestEvidence
+    audit: ShortcutAudit
+    acceptance: AuditAcceptance | None
+
+
 def auroc_floor(evidence: TestEvidence, config: GateConfig) -> GateResult:
     """Hold the candidate's test AUROC (point estimate) against an absolute floor; equality passes."""
     limit = config.min_auroc
@@ -93,12 +111,37 @@ def not_worse_than_champion(evidence: TestEvidence, config: GateConfig) -> GateR
     return _result("not_worse_than_champion", evidence.difference, -config.non_inferiority_margin, verdict, reason)
 
 
-def run_gates(evidence: TestEvidence, config: GateConfig) -> tuple[GateResult, ...]:
+def shortcut_audit(audit: ShortcutAudit, acceptance: AuditAcceptance | None) -> GateResult:
+    """Leave it to a person where the data predict the diagnosis without the disease and nobody has accepted that.
+
+    A good AUROC on such data may be the shortcut's; the test set, which has it too, cannot tell.
+    """
+    accepted = acceptance.accepted if acceptance else ()
+    open_probes = [result for result in audit.red if result.probe not in accepted]
+    named = "; ".join(str(result) for result in audit.red)
+    if open_probes:
+        verdict, reason = Verdict.NOT_EVALUATED, f"the diagnosis can be predicted without the disease: {named}"
+    elif all(result.auroc.value is None for result in audit.counted):
+        verdict, reason = Verdict.NOT_EVALUATED, "no probe of the shortcut audit could be measured"
+    elif audit.red and acceptance:
+        verdict, reason = Verdict.PASS, f"accepted by {acceptance.by}: {acceptance.reason}: {named}"
+    else:
+        verdict, reason = Verdict.PASS, f"no probe of dataset version {audit.dataset_version} is red: {audit.verdict}"
+    worst = max(open_probes or audit.red or audit.counted, key=_severity)
+    return _result("shortcut_audit", worst.auroc, worst.limits.red, verdict, reason)
+
+
+def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
     """Return every gate's verdict; a test set opened too often adds one that a person must accept."""
-    gates = (auroc_floor(evidence, config), not_worse_than_champion(evidence, config))
-    if evidence.openings <= config.max_test_openings:
+    test = evidence.test
+    gates = (
+        auroc_floor(test, config),
+        not_worse_than_champion(test, config),
+        shortcut_audit(evidence.audit, evidence.acceptance),
+    )
+    if test.openings <= config.max_test_openings:
         return gates
-    return (*gates, _budget_exceeded(evidence, config.max_test_openings))
+    return (*gates, _budget_exceeded(test, config.max_test_openings))
 
 
 def overall(gates: Sequence[GateResult]) -> Verdict:
@@ -129,6 +172,12 @@ def _compare(evidence: TestEvidence, margin: float) -> tuple[Verdict, str]:
     if difference.high < 0:
         return Verdict.FAIL, f"worse than the champion: {bounds}"
     return Verdict.FAIL, f"cannot be shown to be less than {margin:.3f} worse than the champion: {bounds}"
+
+
+def _severity(result: ProbeResult) -> tuple[int, float]:
+    """Order probes by verdict, then by AUROC; one that could not be computed comes first among its like."""
+    value = result.auroc.value
+    return list(AuditVerdict).index(result.verdict), -1.0 if value is None else value
 
 
 def _budget_exceeded(evidence: TestEvidence, budget: int) -> GateResult:

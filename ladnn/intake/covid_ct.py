@@ -16,12 +16,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from ladnn.errors import ContributionError, UnknownLabelError
-from ladnn.intake.contribution import ContributedImage, Study
+from ladnn.intake.contribution import FORMAT, ContributedImage, Study
+from ladnn.intake.reports.table import ReportRow, panels_by_order
 from ladnn.labels import DIAGNOSIS, LESIONS, label_code
 
 SITE = "covid-ct"
-PUBLISHED_ON = date(2020, 6, 13)
-"""Revision of the collection's description at arXiv:2003.13865v3."""
+PUBLISHED_ON = date(2020, 3, 30)
+"""First publication of the collection (arXiv:2003.13865v1): it is the paper's D0."""
 _SPLITS: dict[str, Literal["train", "validation"]] = {"train": "train", "val": "validation", "validation": "validation"}
 
 
@@ -75,6 +76,7 @@ def covid_ct_studies(folder: Path, split_column: str | None = None) -> Iterator[
         ContributionError: the layout, the table or the split column is not as stated.
     """
     frame = read_labelled_images(folder / "metadata.csv")
+    frame["panel"] = _panels(frame)
     owner = frame["patient_id"].where(frame["patient_id"] != "", frame["image"])
     if split_column is not None:
         _check_split(frame, owner, split_column, folder / "metadata.csv")
@@ -134,10 +136,21 @@ def _check_split(frame: pd.DataFrame, owner: "pd.Series[str]", column: str, tabl
 
 def _image(row: "pd.Series[str]", name: str, data: bytes) -> ContributedImage:
     labels = {code: int(row[code]) for code in (DIAGNOSIS, *LESIONS) if not pd.isna(row[code])}
-    report = str(row.get("report", "")).strip() or None
     return ContributedImage.model_validate(
-        {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "report": report, "labels": labels}
+        {
+            "file": name,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "panel": row["panel"] or None,
+            "report": str(row.get("report", "")).strip() or None,
+            "labels": labels,
+        }
     )
+
+
+def _panels(frame: pd.DataFrame) -> list[str]:
+    """Return which part of its caption each image is, as far as the running numbers of a figure's images tell it."""
+    reports = frame["report"] if "report" in frame else [""] * len(frame)
+    return panels_by_order([ReportRow(i, r, "") for i, r in zip(frame["image"], reports, strict=True)])
 
 
 def _study(owner: str, row: "pd.Series[str]", images: tuple[ContributedImage, ...], split_column: str | None) -> Study:
@@ -145,9 +158,11 @@ def _study(owner: str, row: "pd.Series[str]", images: tuple[ContributedImage, ..
     source = str(row.get("source", "")).split(":")[0].strip().lower()
     try:
         return Study(
+            format=FORMAT,
             site=SITE,
             study_id=owner,
             patient_id=row["patient_id"] or None,
+            consent=True,  # published for research
             contributed_on=PUBLISHED_ON,
             source=re.sub(r"[^a-z0-9._/-]+", "-", source)[:60] or "unknown",
             age_y=int(float(age)) if re.fullmatch(r"\d{1,2}(\.\d+)?|1[01]\d", age, re.ASCII) else None,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from ladnn.intake.contribution import ContributedImage, Study
+from ladnn.intake.contribution import FORMAT, ContributedImage, Study
 from ladnn.intake.decode import encode_canonical
 from ladnn.phantoms.study import generate_study
 
@@ -22,6 +22,8 @@ def phantom_contributions(seed: int, n_patients: int, n_slices: int = 3) -> Iter
             files[name] = data
             images.append(ContributedImage(file=name, sha256=hashlib.sha256(data).hexdigest(), report=piece.report))
         study = Study(
+            format=FORMAT,
+            consent=True,
             site=f"phantom-{style}",
             study_id=phantom.patient_id,
             patient_id=phantom.patient_id,

@@ -1,36 +1,44 @@
 """Intake: every complete contribution ends accepted or quarantined with a reason, once, however often this runs or dies.
 
-The outcome document, created only if absent, is the commit; whatever was written before it is content-addressed and
-is found again by the next run.
+Contributions are examined by several threads, admitted in the order of their keys, and committed in batches.
 """
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import (
-    ContributionError,
-    DigestMismatchError,
-    ImageRejectedError,
-    ObjectNotFoundError,
-    StoreAccessError,
-    StoreError,
-    StoreFullError,
-)
-from ladnn.intake.contribution import INBOX, STUDY_FILE, ContributedImage, Study, complete_contributions, parse_study
-from ladnn.intake.decode import decode, encode_canonical
-from ladnn.intake.pseudonym import pseudonym
-from ladnn.intake.record import OUTCOMES, Outcome, Quarantined, Record, image_key
-from ladnn.intake.report_labels import labels_from_report
-from ladnn.labels import Label
+from ladnn.errors import ImageRejectedError
+from ladnn.intake.admit import Admission, Splits
+from ladnn.intake.catalogue import append_batch
+from ladnn.intake.catalogue_index import CatalogueIndex, open_index
+from ladnn.intake.examine import Examined, ExaminedFile, Examiner, Opened
+from ladnn.intake.inbox import Waiting, advance_cursor, waiting_contributions
+from ladnn.intake.record import Outcome, Quarantined
+from ladnn.prefetch import map_ahead
 from ladnn.progress import Steps, no_steps
-from ladnn.store import ObjectStore, read_json, write_json_if_absent
+from ladnn.store import ObjectStore
 
-_THREADS = 4
+N_THREADS = 4
+_AHEAD_IMAGES = 128
+"""Images that are examined while earlier ones wait to be committed: enough to keep every thread busy."""
+_BATCH_IMAGES = 100
+"""Images a batch at most, unless one contribution alone has more: what a kill costs, against documents to read."""
 _MOST_NAMED = 20
+
+
+class Desk(NamedTuple):
+    """What intake works with."""
+
+    store: ObjectStore
+    pseudonym_key: bytes
+    cache: Path
+    """Folder of the catalogue's index."""
+    splits: Splits
 
 
 class IntakeReport(BaseModel):
@@ -40,10 +48,10 @@ class IntakeReport(BaseModel):
 
     n_contributions: int
     """Contributions that ended in this run."""
-    n_known: int
-    """Contributions that had ended before, or that another process ended meanwhile."""
     n_accepted: int
     """Images accepted in this run."""
+    n_known: int
+    """Images that had been accepted before: of contributions that had ended, and the same pixels sent again."""
     quarantined: tuple[Quarantined, ...]
 
     @property
@@ -57,167 +65,158 @@ class IntakeReport(BaseModel):
         named = [f"quarantined: {item}" for item in self.quarantined[:_MOST_NAMED]]
         if len(self.quarantined) > _MOST_NAMED:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.quarantined_by_reason.items())
-            named.append(f"quarantined in all: {reasons}; each with its reason under {OUTCOMES} in the store")
+            named.append(f"quarantined in all: {reasons}; see `ladnn quarantine list`")
         counts = (
-            f"{self.n_contributions} new contributions, {self.n_known} known; "
-            f"{self.n_accepted} images accepted, {len(self.quarantined)} quarantined"
+            f"{self.n_contributions} new contributions: {self.n_accepted} images accepted, "
+            f"{len(self.quarantined)} quarantined; {self.n_known} images were known"
         )
         return [counts, *named]
 
 
-def take_in(store: ObjectStore, pseudonym_key: bytes, on_step: Steps = no_steps) -> IntakeReport:
-    """Bring every complete contribution of the inbox that has no outcome yet to its outcome."""
-    ended = {key.removeprefix(OUTCOMES).removesuffix(".json") for key in store.list(OUTCOMES)}
-    waiting = [item for item in complete_contributions(store) if item[0] not in ended]
-    outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(_THREADS) as threads:
+def take_in(desk: Desk, on_step: Steps = no_steps, *, sweep: bool = False, today: date | None = None) -> IntakeReport:
+    """Bring every complete contribution of the inbox that has no outcome yet to its outcome.
+
+    Args:
+        desk: what intake works with.
+        on_step: told how many contributions have ended.
+        sweep: look behind the cursor as well, for what took longer than a week to upload.
+        today: UTC; by default what the clock says.
+    """
+    today = today or datetime.now(UTC).date()
+    with open_index(desk.store, desk.cache) as index:
+        waiting, n_known = _waiting(desk.store, index, sweep=sweep)
+        examiner = Examiner(desk.store, desk.pseudonym_key, today)
+        outcomes: list[Outcome] = []
+        with ThreadPoolExecutor(N_THREADS) as threads:
+            try:
+                for batch in _batches(_counted(_examined(threads, examiner, waiting), on_step, len(waiting))):
+                    outcomes += commit(desk, index, batch)
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+        advance_cursor(desk.store, today)
+    return _report(outcomes, n_known)
+
+
+def commit(
+    desk: Desk, index: CatalogueIndex, batch: Sequence[Examined], waived: frozenset[str] | None = None
+) -> list[Outcome]:
+    """Admit examined contributions and commit them as one batch.
+
+    Args:
+        desk: what intake works with.
+        index: of the catalogue.
+        batch: examined contributions, in order.
+        waived: reasons that a person overruled, for what had ended before; None leaves out what has ended meanwhile.
+
+    Returns:
+        The outcomes that were committed.
+    """
+    while True:
+        index.catch_up()
         try:
-            examinations = threads.map(lambda item: _examine(store, pseudonym_key, *item), waiting)
-            # Ended in order, so that the same inbox always ends the same way.
-            for done, examined in enumerate(examinations, start=1):
-                outcome = _claimed(store, examined)
-                if _end(store, outcome):
-                    outcomes.append(outcome)
-                on_step(done, len(waiting))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+            with index.transaction():  # from here on no process of this host adds a batch
+                new = [e for e in batch if waived is not None or index.ended(e.outcome.contribution) is None]
+                return _commit(desk, index, new, waived or frozenset()) if new else []
+        except _OvertakenError:
+            continue
+
+
+class _OvertakenError(Exception):
+    """Another process has committed a batch meanwhile."""
+
+
+def _commit(desk: Desk, index: CatalogueIndex, batch: Sequence[Examined], waived: frozenset[str]) -> list[Outcome]:
+    admission = Admission(desk.store, index, desk.splits, waived)
+    outcomes: list[Outcome] = []
+    documents: list[dict[str, Any]] = []
+    reports: dict[str, str] = {}
+    for examined in batch:
+        outcome = admission.admit(examined.outcome)
+        documents.append(outcome.model_dump(mode="json"))
+        index.add(documents[-1])
+        outcomes.append(outcome)
+        reports |= examined.reports
+    number = index.n_batches + 1
+    if not append_batch(desk.store, number, outcomes, reports):
+        raise _OvertakenError
+    index.note_batch(number, documents)
+    return outcomes
+
+
+def _waiting(store: ObjectStore, index: CatalogueIndex, *, sweep: bool) -> tuple[list[Waiting], int]:
+    """Return what has not ended yet, and how many images are known of what has."""
+    waiting, n_known = [], 0
+    for item in waiting_contributions(store, sweep=sweep):
+        n_images = index.ended(item.contribution)
+        if n_images is None:
+            waiting.append(item)
+        else:
+            n_known += n_images
+    return waiting, n_known
+
+
+def _examined(threads: Executor, examiner: Examiner, waiting: Iterable[Waiting]) -> Iterator[Examined]:
+    """Examine contributions file by file, some ahead, and yield them in order."""
+    ahead: deque[tuple[Opened | Examined, list[Future[ExaminedFile | ImageRejectedError]]]] = deque()
+    n_images = 0
+    for opened in map_ahead(threads, examiner.open, waiting, N_THREADS):
+        files = [] if isinstance(opened, Examined) else _submit_files(threads, examiner, opened)
+        ahead.append((opened, files))
+        n_images += max(1, len(files))
+        while n_images > _AHEAD_IMAGES:
+            n_images -= max(1, len(ahead[0][1]))
+            yield _concluded(examiner, *ahead.popleft())
+    for opened, files in ahead:
+        yield _concluded(examiner, opened, files)
+
+
+def _counted(examined: Iterable[Examined], on_step: Steps, total: int) -> Iterator[Examined]:
+    for done, item in enumerate(examined, start=1):
+        on_step(done, total)
+        yield item
+
+
+def _submit_files(
+    threads: Executor, examiner: Examiner, opened: Opened
+) -> list[Future[ExaminedFile | ImageRejectedError]]:
+    """Have every file of a contribution examined; a refused entry keeps its place."""
+    futures = []
+    for image in opened.study.images:
+        if isinstance(image, ImageRejectedError):
+            refused: Future[ExaminedFile | ImageRejectedError] = Future()
+            refused.set_result(image)
+            futures.append(refused)
+        else:
+            futures.append(threads.submit(examiner.examine_file, opened, image))
+    return futures
+
+
+def _concluded(
+    examiner: Examiner, opened: Opened | Examined, files: Sequence[Future[ExaminedFile | ImageRejectedError]]
+) -> Examined:
+    if isinstance(opened, Examined):
+        return opened
+    return examiner.conclude(opened, {position: file.result() for position, file in enumerate(files, start=1)})
+
+
+def _batches(examined: Iterable[Examined]) -> Iterator[list[Examined]]:
+    batch: list[Examined] = []
+    n_images = 0
+    for item in examined:
+        batch.append(item)
+        n_images += max(1, len(item.outcome.accepted) + len(item.outcome.quarantined))
+        if n_images >= _BATCH_IMAGES:
+            yield batch
+            batch, n_images = [], 0
+    if batch:
+        yield batch
+
+
+def _report(outcomes: Sequence[Outcome], n_known: int) -> IntakeReport:
     return IntakeReport(
         n_contributions=len(outcomes),
-        n_known=len(ended) + len(waiting) - len(outcomes),
         n_accepted=sum(len(outcome.accepted) for outcome in outcomes),
+        n_known=n_known + sum(len(outcome.known) for outcome in outcomes),
         quarantined=tuple(item for outcome in outcomes for item in outcome.quarantined),
     )
-
-
-def read_outcomes(store: ObjectStore) -> Iterator[Outcome]:
-    """Yield every outcome, in the order of contribution ids."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for document in threads.map(lambda key: read_json(store, key), store.list(OUTCOMES)):
-            yield Outcome.model_validate(document)
-
-
-def _claimed(store: ObjectStore, examined: Outcome) -> Outcome:
-    """Claim the images of a contribution; identical pixels are accepted once."""
-    accepted, quarantined = [], list(examined.quarantined)
-    for record in examined.accepted:
-        if _claim(store, record):
-            accepted.append(record)
-        else:
-            detail = "the same pixels were accepted before, from another place; nothing is lost, nothing to do"
-            quarantined.append(_set_aside(record.contribution, record.position, "duplicate", detail))
-    return Outcome(contribution=examined.contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
-
-
-def _end(store: ObjectStore, outcome: Outcome) -> bool:
-    """Commit the outcome; False where another process has committed one."""
-    return write_json_if_absent(store, f"{OUTCOMES}{outcome.contribution}.json", outcome.model_dump(mode="json"))
-
-
-def _claim(store: ObjectStore, record: Record) -> bool:
-    key = f"claims/{record.image[:2]}/{record.image}.json"
-    claim = {"contribution": record.contribution, "position": record.position}
-    return write_json_if_absent(store, key, claim) or read_json(store, key) == claim
-
-
-def _set_aside(contribution: str, position: int | None, reason: str, detail: str) -> Quarantined:
-    return Quarantined(contribution=contribution, position=position, reason=reason, detail=detail)
-
-
-def _refused(contribution: str, reason: str, detail: str) -> Outcome:
-    """Set a contribution aside as a whole."""
-    refusal = _set_aside(contribution, None, reason, detail)
-    return Outcome(contribution=contribution, accepted=(), quarantined=(refusal,))
-
-
-def _examine(store: ObjectStore, pseudonym_key: bytes, contribution: str, usable_name: bool) -> Outcome:
-    if not usable_name:
-        detail = "the name of its folder in the inbox is no contribution id; send it again under another name"
-        return _refused(contribution, "bad_folder_name", detail)
-    try:
-        study = parse_study(store.get(f"{INBOX}{contribution}/{STUDY_FILE}"))
-    except ContributionError as error:
-        return _refused(contribution, "bad_study_json", str(error))
-    except DigestMismatchError:
-        return _refused(contribution, "wrong_digest", "its study.json is damaged in the store; send it again")
-    accepted, quarantined = [], []
-    for position in range(1, len(study.images) + 1):
-        try:
-            accepted.append(_accept(store, pseudonym_key, contribution, study, position))
-        except ImageRejectedError as error:
-            quarantined.append(_set_aside(contribution, position, error.reason, str(error)))
-    return Outcome(contribution=contribution, accepted=tuple(accepted), quarantined=tuple(quarantined))
-
-
-def _accept(store: ObjectStore, pseudonym_key: bytes, contribution: str, study: Study, position: int) -> Record:
-    image = study.images[position - 1]
-    data = _contributed_bytes(store, contribution, image)
-    canonical = decode(data)
-    report = next((text for text in (image.report, study.report) if text and text.strip()), "")
-    labels = _labels(study, image, report)
-    store.put_if_absent(image_key(canonical.digest), encode_canonical(canonical.pixels))
-    height, width = canonical.pixels.shape
-    known = study.patient_id is not None
-    return Record(
-        image=canonical.digest,
-        group=pseudonym(pseudonym_key, "patient" if known else "study", study.site, study.patient_id or study.study_id),
-        group_basis="patient" if known else "study",
-        contribution=contribution,
-        position=position,
-        site=study.site,
-        source=study.source,
-        synthetic=study.synthetic,
-        contributed_on=study.contributed_on,
-        age_y=study.age_y,
-        sex=study.sex,
-        width_px=width,
-        height_px=height,
-        original_format=canonical.original_format,
-        original_mode=canonical.original_mode,
-        n_bytes=len(data),
-        report_key=_keep_report(store, report),
-        requested_split=study.split,
-        labels=labels,
-    )
-
-
-def _contributed_bytes(store: ObjectStore, contribution: str, image: ContributedImage) -> bytes:
-    try:
-        data = store.get(f"{INBOX}{contribution}/{image.file}")
-        if hashlib.sha256(data).hexdigest() == image.sha256:
-            return data
-    except ObjectNotFoundError:
-        detail = "study.json names it, but the inbox has no such file; send it again"
-        raise ImageRejectedError("missing_file", detail) from None
-    except DigestMismatchError:
-        detail = "its bytes were damaged in the store; restore them and send it again"
-        raise ImageRejectedError("wrong_digest", detail) from None
-    except (StoreAccessError, StoreFullError):
-        raise
-    except StoreError:
-        detail = "the inbox has something other than a plain file under its name; send it again"
-        raise ImageRejectedError("unreadable", detail) from None
-    raise ImageRejectedError("wrong_digest", "its bytes are not those that study.json states; send it again")
-
-
-def _labels(study: Study, image: ContributedImage, report: str) -> dict[str, Label]:
-    """Annotations win over the report."""
-    labels = labels_from_report(report)
-    for code, value in image.labels.items():
-        labels[code] = Label(value=value, source="annotation", by=study.annotated_by)
-    if not labels:
-        reason, missing = "no_report", "it has neither report nor annotation"
-        if report:
-            reason, missing = "no_label", "its report names neither the diagnosis nor a lesion"
-        raise ImageRejectedError(reason, f"{missing}; contribute it again with a report or with labels")
-    return labels
-
-
-def _keep_report(store: ObjectStore, report: str) -> str | None:
-    if not report:
-        return None
-    data = report.encode()
-    digest = hashlib.sha256(data).hexdigest()
-    key = f"reports/{digest[:2]}/{digest}.txt"
-    store.put_if_absent(key, data)
-    return key

@@ -85,7 +85,12 @@ def _fold_padding(network: nn.Module) -> None:
 BACKBONES: dict[str, Backbone] = {
     "efficientnet_lite0": Backbone(
         # Size, filter and (x - 127) / 128: EfficientNet-Lite, TensorFlow TPU repository, efficientnet/lite.
-        preprocessing=Preprocessing(size_px=224, interpolation="bicubic", mean=(127, 127, 127), std=(128, 128, 128)),
+        preprocessing=Preprocessing(
+            size_px=224,
+            interpolation="bicubic",
+            mean=(127, 127, 127),
+            std=(128, 128, 128),
+        ),
         n_features=1280,
         builder=lambda state: _EfficientNetMaps("efficientnet-lite0", state),
         weights=Weights(

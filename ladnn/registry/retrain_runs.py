@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import TrackingError
 from ladnn.evaluation.validation import Scores
@@ -9,7 +10,7 @@ from ladnn.governance.decision import Decision
 from ladnn.progress import say
 from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
 from ladnn.registry.test_set import TestResult
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Plan
 from ladnn.settings import Settings
 from ladnn.store import ObjectStore
@@ -30,6 +31,16 @@ def begin(tracking: Tracking, plan: Plan, version: DatasetVersion) -> str:
     tracking.log_document(run_id, plan.model_dump(mode="json"), "plan.json")
     tracking.log_document(run_id, version.model_dump(mode="json"), "dataset_version.json")
     return run_id
+
+
+def log_audit(tracking: Tracking, run_id: str, audit: ShortcutAudit) -> None:
+    """Log the shortcut audit of a retrain's data to its parent run."""
+    metrics: dict[str, float | None] = {}
+    for result in audit.results:
+        name = f"audit.{result.stage}.{result.probe}.auroc"
+        metrics |= {name: result.auroc.value, f"{name}_low": result.auroc.low, f"{name}_high": result.auroc.high}
+    tracking.log_summary(run_id, metrics, {"ladnn.shortcut_audit": audit.verdict.value})
+    tracking.log_document(run_id, audit.model_dump(mode="json"), "shortcut_audit.json")
 
 
 def begin_variant(tracking: Tracking, plan: Plan, variant_name: str) -> str:
@@ -80,7 +91,7 @@ def end(tracking: Tracking, summary: RetrainSummary) -> None:
 def fail(settings: Settings, retrain_id: str) -> None:
     """End the runs of a retrain that raised an error; the next run takes them up again."""
     try:
-        Tracking(settings.tracking_uri, settings.artifact_root).finish_all(retrain_id, "FAILED")
+        open_tracking(settings).finish_all(retrain_id, "FAILED")
     except TrackingError as error:  # the error that ended the retrain matters more
         say(f"the runs of retrain {retrain_id} stay open: {error}")
 

@@ -6,12 +6,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.version import DatasetVersion, load_version
-from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.evaluation.validation import Validated
 from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
+from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 from ladnn.training.result import read_trained
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
-from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.metrics import paired_auroc_difference
 from ladnn.evaluation.validation import Scores, sampling_of, score
 from ladnn.governance.gates import TestEvidence
@@ -18,6 +17,7 @@ from ladnn.governance.ledger import record_opening
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, champion
 from ladnn.retrain import Plan, keep, read
+from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "test"

@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
 from ladnn.errors import TrackingError
+from ladnn.settings import Settings
 
 EXPERIMENT = "ladnn"
 _RETRAIN, _VARIANT = "ladnn.retrain_id", "ladnn.variant"
@@ -37,6 +38,15 @@ def mlflow_errors_explained() -> Iterator[None]:
             f"MLflow cannot be used: {without_password}; check LADNN_TRACKING_URI and the server it names, "
             "or without a server the disk of LADNN_HOME, then run the command again"
         ) from error
+
+
+def open_tracking(settings: Settings) -> "Tracking":
+    """Open the tracking store of an installation.
+
+    Raises:
+        TrackingError: it cannot be reached or made.
+    """
+    return Tracking(settings.tracking_uri, settings.artifact_root)
 
 
 class Tracking:

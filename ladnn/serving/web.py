@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Annotated
 
+import uvicorn
 from fastapi import FastAPI, HTTPException, UploadFile
 from pydantic import BaseModel, ConfigDict
 
@@ -107,6 +108,17 @@ def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
         return [_answer(current.get(), image) for image in images]
 
     return app
+
+
+def run(store: ObjectStore, host: str, port: int) -> None:
+    """Serve the champion until the process is stopped.
+
+    Raises:
+        NoChampionError: nothing has been promoted yet.
+    """
+    service = create_app(store)
+    say(f"POST images to http://{host}:{port}/predict, such as: curl -F images=@slice.png http://{host}:{port}/predict")
+    uvicorn.run(service, host=host, port=port, log_level="warning")
 
 
 def _answer(predictor: Predictor, image: UploadFile) -> ImagePrediction:

@@ -30,8 +30,13 @@ class ObjectStore(Protocol):
 
     url: str
 
-    def list(self, prefix: str, start_after: str = "") -> Iterator[str]:
+    def __hash__(self) -> int:
+        """Stores are told apart by identity."""
+
+    def list(self, prefix: str, start_after: str = "", skip: tuple[str, str] | None = None) -> Iterator[str]:
         """Yield the keys that begin with a prefix, strictly after a cursor, in the order of their UTF-8 bytes.
+
+        Keys from the first of `skip`, which is not empty, to the second are passed over, at no cost where the store can.
 
         A foreign object whose key no other method accepts is listed too, so that it does not go unnoticed.
         """
@@ -39,13 +44,15 @@ class ObjectStore(Protocol):
     def exists(self, key: str) -> bool:
         """Tell whether an object has this key."""
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """Read a whole object, checked against the SHA-256 noted when it was written.
 
         An object that was put there by other means has no noted digest and is read unchecked.
 
         Raises:
             ObjectNotFoundError: no object has this key.
+            ObjectTooLargeError: it has more than `max_bytes`; its bytes were not read.
+            UnusableObjectError: it is no plain file, or may not be read.
             DigestMismatchError: the bytes are not those that were written.
         """
 

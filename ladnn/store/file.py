@@ -10,10 +10,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
-from ladnn.errors import DigestMismatchError, ObjectNotFoundError, StoreAccessError, StoreError, StoreFullError
-from ladnn.store.keys import check_key, check_prefix
+from ladnn.errors import (
+    DigestMismatchError,
+    ObjectNotFoundError,
+    StoreAccessError,
+    StoreError,
+    StoreFullError,
+    UnusableObjectError,
+)
+from ladnn.store.keys import check_key, check_prefix, check_size
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -26,11 +34,13 @@ class FileStore:
         self._root = root.resolve()
         self.url = self._root.as_uri()
 
-    def list(self, prefix: str, start_after: str = "") -> Iterator[str]:
+    def list(self, prefix: str, start_after: str = "", skip: tuple[str, str] | None = None) -> Iterator[str]:
         """See `ObjectStore.list`; reads one folder at a time, and shows neither links nor special files."""
         folder = check_prefix(prefix)
         self._check_no_link(self._root / folder)
-        return _walk(self._root, f"{folder}/" if folder else "", _encoded(prefix), _encoded(start_after))
+        first, last = map(_encoded, skip or ("", ""))
+        span = _Span(_encoded(prefix), _encoded(start_after), first, last)
+        return _walk(self._root, _encoded(f"{folder}/" if folder else ""), span)
 
     def exists(self, key: str) -> bool:
         """See `ObjectStore.exists`."""
@@ -38,13 +48,14 @@ class FileStore:
         with _explained(path):
             return path.is_file()
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """See `ObjectStore.get`."""
         path = self._path(key)
         with _explained(path):
             if not path.is_file():
                 raise ObjectNotFoundError(f"no object {key!r} in {self.url}; check the key, or run what makes it first")
-            data = path.read_bytes()
+            check_size(key, path.stat().st_size, max_bytes)
+            data = _read(path)
             digests = self._noted_digests(key)  # read after the data: a writer notes its digest first
         if digests and hashlib.sha256(data).hexdigest() not in digests:
             raise DigestMismatchError(f"object {key!r} in {self.url} is damaged or was altered; restore it from backup")
@@ -76,7 +87,9 @@ class FileStore:
 
     def _check_no_link(self, path: Path) -> None:
         if os.path.realpath(path) != str(path):
-            raise StoreError(f"{path} is or lies behind a symbolic link; put the files themselves into {self._root}")
+            raise UnusableObjectError(
+                f"{path} is or lies behind a symbolic link; put the files themselves into {self._root}"
+            )
 
     def _link(self, key: str, data: bytes) -> bool:
         path = self._root / key
@@ -125,34 +138,61 @@ class FileStore:
         return {line for line in lines if len(line) == hashlib.sha256().digest_size * 2}
 
 
-def _walk(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]:
+class _Span(NamedTuple):
+    """Which keys are wanted: those with the prefix, after a key, and not from the first to the last that is skipped."""
+
+    prefix: bytes
+    after: bytes
+    first: bytes
+    last: bytes
+
+    def holds(self, key: bytes) -> bool:
+        """Tell whether a key is wanted."""
+        return key.startswith(self.prefix) and key > self.after and not self.first <= key <= self.last
+
+    def may_hold_below(self, folder: bytes) -> bool:
+        """Tell whether a key below a folder, whose own ends in a slash, can be wanted."""
+        if not (folder.startswith(self.prefix) or self.prefix.startswith(folder)):
+            return False
+        if self.first <= folder < self.last and not self.last.startswith(folder):
+            return False
+        return folder > self.after or self.after.startswith(folder)
+
+
+def _walk(root: Path, folder: bytes, span: _Span) -> Iterator[str]:
     """Yield keys below a folder (empty, or ending in a slash), passing by folders that hold none that is wanted."""
-    for name in _entries(root / folder):
-        key = folder + name
-        encoded = _encoded(key)
-        if not encoded.startswith(prefix):
-            continue
-        if name.endswith("/"):
-            if encoded > after or after.startswith(encoded):
-                yield from _walk(root, key, prefix, after)
-        elif encoded > after:
-            yield key
+    for key in _entries(root, folder, span):
+        if key.endswith(b"/"):
+            yield from _walk(root, key, span)
+        else:
+            yield key.decode("utf-8", "surrogateescape")
 
 
-def _entries(folder: Path) -> Iterator[str]:
-    """Give names in the order of their keys: a folder counts with its slash, so that `a-b` comes before `a/b`."""
-    names = []
-    with _explained(folder):
+def _entries(root: Path, folder: bytes, span: _Span) -> list[bytes]:
+    """Give wanted keys in their order: a folder counts with its slash, so that `a-b` comes before `a/b`."""
+    keys = []
+    # Of a hundred thousand folders nearly all are passed over, so each must cost little.
+    passing = span.first.startswith(folder) and span.last.startswith(folder) and span.first <= span.last
+    first, last = span.first[len(folder) :], span.last[len(folder) :]
+    path = os.path.join(os.fsencode(root), folder)  # noqa: PTH118 - names come as bytes, since they may be no UTF-8
+    with _explained(Path(os.fsdecode(path))):
         try:
-            with os.scandir(folder) as entries:
+            with os.scandir(path) as entries:
                 for entry in entries:
+                    name = entry.name
+                    if passing and first <= name < last and not last.startswith(name):
+                        continue
+                    key = folder + name
+                    if name.startswith(b".") or not (span.holds(key) or span.may_hold_below(key + b"/")):
+                        continue
                     if entry.is_dir(follow_symlinks=False):
-                        names.append(f"{entry.name}/")
-                    elif entry.is_file(follow_symlinks=False):
-                        names.append(entry.name)
+                        if span.may_hold_below(key + b"/"):
+                            keys.append(key + b"/")
+                    elif span.holds(key) and entry.is_file(follow_symlinks=False):
+                        keys.append(key)
         except (FileNotFoundError, NotADirectoryError):
-            return iter(())
-    return iter(sorted((name for name in names if not name.startswith(".")), key=_encoded))
+            return []
+    return sorted(keys)
 
 
 def _encoded(key: str) -> bytes:
@@ -166,6 +206,13 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _sync_folder(folder.parent)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except PermissionError as error:
+        raise UnusableObjectError(f"may not read {path}; give this user read permission") from error
 
 
 def _write_synced(path: Path, data: bytes, mode: str) -> None:

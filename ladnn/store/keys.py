@@ -1,8 +1,8 @@
-"""Owns which keys an object may have, the same in every kind of store."""
+"""Owns which keys an object may have, and how large one may be that is read, the same in every kind of store."""
 
 import re
 
-from ladnn.errors import StoreError
+from ladnn.errors import ObjectTooLargeError, StoreError
 
 # Control characters, the backslash that Windows takes for a slash, and the surrogates that stand for non-UTF-8 names.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
@@ -40,3 +40,13 @@ def check_prefix(prefix: str) -> str:
 def is_reserved(key: str) -> bool:
     """Tell whether a part of a key begins with a dot."""
     return key.startswith(".") or "/." in key
+
+
+def check_size(key: str, n_bytes: int, max_bytes: int | None) -> None:
+    """Refuse to read an object that is larger than its reader takes.
+
+    Raises:
+        ObjectTooLargeError: it has more bytes.
+    """
+    if max_bytes is not None and n_bytes > max_bytes:
+        raise ObjectTooLargeError(f"object {key!r} has {n_bytes} bytes, more than the {max_bytes} that are read")

@@ -8,7 +8,8 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from ladnn.errors import (
     StoreFullError,
 )
 from ladnn.store import S3Options
-from ladnn.store.keys import check_key, check_prefix, is_reserved
+from ladnn.store.keys import check_key, check_prefix, check_size, is_reserved
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,10 +58,15 @@ class S3Store:
         with self._explained():
             self._client = _client(options)
 
-    def list(self, prefix: str, start_after: str = "") -> Iterator[str]:
+    def list(self, prefix: str, start_after: str = "", skip: tuple[str, str] | None = None) -> Iterator[str]:
         """See `ObjectStore.list`; asks for a page of 1000 keys at a time."""
         check_prefix(prefix)
-        return self._listed(prefix, start_after)
+        keys = self._listed(prefix, start_after)
+        first, last = skip or ("", "")
+        if not first or first.encode() > last.encode():
+            return keys
+        before = takewhile(lambda key: key.encode() < first.encode(), keys)
+        return chain(before, self._listed(prefix, max(start_after, last, key=str.encode)))
 
     def exists(self, key: str) -> bool:
         """See `ObjectStore.exists`."""
@@ -70,11 +76,13 @@ class S3Store:
             return False
         return True
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """See `ObjectStore.get`."""
         with self._explained(key):
             reply = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
-            data = reply["Body"].read()
+            with closing(reply["Body"]) as body:
+                check_size(key, reply["ContentLength"], max_bytes)
+                data = body.read()
         noted = reply["Metadata"].get("sha256")
         if noted not in {None, hashlib.sha256(data).hexdigest()}:
             raise self._mismatch(key)

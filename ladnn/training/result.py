@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import Variant
-from ladnn.errors import DigestMismatchError
+from ladnn.errors import DigestMismatchError, RetrainError
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.retrain import read
 from ladnn.store import ObjectStore
@@ -80,6 +80,18 @@ def read_file(store: ObjectStore, file: StoredFile) -> bytes:
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise DigestMismatchError(f"{file.key} in {store.url} is not what training wrote; restore it from backup")
     return data
+
+
+def required_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trained:
+    """Read what training left behind.
+
+    Raises:
+        RetrainError: the variant is not trained yet.
+    """
+    trained = read_trained(store, retrain_id, variant_name)
+    if trained is None:
+        raise RetrainError(f"variant {variant_name} of retrain {retrain_id} is not trained yet; run the retrain again")
+    return trained
 
 
 def trained_document(variant_name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ladnn.config import Variant
+from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.split import Split
@@ -17,6 +18,7 @@ from ladnn.errors import RetrainError, TrainingError
 from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
+from ladnn.model.preprocessing import Preprocessing
 from ladnn.progress import Steps, no_steps
 from ladnn.retrain import PREFIX, Plan, keep, required_plan
 from ladnn.store import ObjectStore
@@ -70,7 +72,7 @@ def train_variant(
         raise TrainingError(f"variant {variant_name}: {error}; the batch's images are {images}") from error
     trained = Trained(
         variant=variant,
-        preprocessing=backbone(variant.backbone).preprocessing,
+        preprocessing=_preprocessing(plan, variant),
         weights=_keep_file(store, retrain_id, variant, "weights.safetensors", weights_to_safetensors(network)),
         graph=_keep_file(store, retrain_id, variant, "model.onnx", export_onnx(network)),
         epochs=tuple(epochs),
@@ -90,9 +92,14 @@ def _variant(plan: Plan, name: str) -> Variant:
     raise RetrainError(f"retrain {plan.retrain_id} has no variant {name!r}; it has {known}")
 
 
+def _preprocessing(plan: Plan, variant: Variant) -> Preprocessing:
+    form = CanonicalForm() if plan.config.training.canonical_form else None
+    return backbone(variant.backbone).preprocessing.model_copy(update={"form": form})
+
+
 def _parts(store: ObjectStore, plan: Plan, variant: Variant, cache: Path, on_decoded: Steps) -> VariantParts:
     manifest = load_manifest(store, plan.dataset_version)
-    preprocessing = backbone(variant.backbone).preprocessing
+    preprocessing = _preprocessing(plan, variant)
 
     def part(split: Split) -> LabelledPixels:
         rows = rows_of(manifest, split)

@@ -8,4 +8,4 @@ GROUPS = [Group(f"p{number}", "negative" if number % 2 else f"positive-{number %
 
 def place_overlapping(url: str, turn: int) -> dict[str, Split]:
     """Place a part of the groups that the neighbouring turns place too."""
-    return place_groups(open_store(url), {group.name: group for group in GROUPS[turn * 5 : turn * 5 + 13]})
+    return place_groups(open_store(url), {group.name: group for group in GROUPS[turn * 5 : turn * 5 + 13]}).splits

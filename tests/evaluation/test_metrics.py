@@ -14,7 +14,6 @@ from sklearn.metrics import (
 )
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.intervals import Bootstrap
 from ladnn.evaluation.metrics import (
     DiagnosisMetrics,
     evaluate_diagnosis,
@@ -22,6 +21,7 @@ from ladnn.evaluation.metrics import (
     paired_auroc_difference,
 )
 from ladnn.labels import LESIONS
+from ladnn.statistics import Bootstrap
 
 QUICK = Bootstrap(n_replicates=20, confidence=0.95, seed=3)
 METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")

@@ -10,13 +10,13 @@ from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import DatasetError, DigestMismatchError, RetrainError
 from ladnn.evaluation import validation
-from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.validation import Validated, sampling_of, score, select_candidate, validate_variant
 from ladnn.labels import LESIONS
 from ladnn.model.export import load_safetensors
 from ladnn.model.graph import sigmoid
 from ladnn.model.network import build_network
 from ladnn.registry.bundle import load_bundle
+from ladnn.statistics import Interval
 from ladnn.training.result import read_file
 
 BASELINE = "efficientnet_lite0-baseline"

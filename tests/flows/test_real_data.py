@@ -28,6 +28,9 @@ def test_published_split_is_kept_held_accepted_and_evaluated(real_data: Path, tm
     splits = held.document["dataset"]["splits"]
     assert (splits["train"]["n_images"], splits["validation"]["n_images"], splits["test"]["n_images"]) == (425, 118, 0)
     assert held.document["status"] == "held"
+    gates = {gate["name"]: gate for gate in held.document["decision"]["gates"]}
+    assert gates["shortcut_audit"]["verdict"] == "not evaluated"
+    assert "file_properties, contributed: AUROC 0.9" in gates["shortcut_audit"]["reason"]
     retrain_id = held.document["retrain_id"]
     accepted = home.run("approve", retrain_id, "--by", "Ada", "--reason", "published split", "--json")
     assert accepted.code == 0, accepted.stderr

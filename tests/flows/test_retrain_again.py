@@ -12,8 +12,9 @@ import pytest
 from conftest import Promoted
 from ladnn_command import Home, write_config
 
-from ladnn.intake.contribution import ContributedImage, Study, contribute
+from ladnn.intake.contribution import FORMAT, ContributedImage, Study
 from ladnn.intake.decode import encode_canonical
+from ladnn.intake.inbox import contribute
 from ladnn.phantoms.study import generate_study
 from ladnn.store import open_store
 
@@ -44,6 +45,8 @@ def contribute_shuffled(home: Home, n_patients: int) -> None:
             labels = {"covid": int(rng.integers(2))}
             images.append(ContributedImage(file=name, sha256=sha256(data).hexdigest(), labels=labels))
         study = Study(
+            format=FORMAT,
+            consent=True,
             site="broken-export",
             study_id=phantom.patient_id,
             patient_id=phantom.patient_id,
@@ -52,7 +55,7 @@ def contribute_shuffled(home: Home, n_patients: int) -> None:
             split="train",
             images=tuple(images),
         )
-        contribute(store, study, files)
+        contribute(store, study, files, date(2026, 1, 5))
 
 
 def test_worse_candidate_is_rejected_and_the_champion_stays(promoted: Promoted, later: Home) -> None:
@@ -98,6 +101,8 @@ def test_without_a_test_part_the_candidate_is_held_until_a_person_accepts(tmp_pa
         data = encode_canonical(phantom.slices[0].pixels)
         image = ContributedImage(file="1.png", sha256=sha256(data).hexdigest(), report=phantom.slices[0].report)
         study = Study(
+            format=FORMAT,
+            consent=True,
             site="published",
             study_id=str(index),
             patient_id=str(index),
@@ -106,7 +111,7 @@ def test_without_a_test_part_the_candidate_is_held_until_a_person_accepts(tmp_pa
             split="validation" if index >= 8 else "train",
             images=(image,),
         )
-        contribute(store, study, {"1.png": data})
+        contribute(store, study, {"1.png": data}, date(2026, 1, 5))
     config = write_config(tmp_path / "one.toml", training={"epochs": 1, "batch_size": 8})
     held = home.run("retrain", "--config", config, "--json")
     assert held.code == 0, held.stderr

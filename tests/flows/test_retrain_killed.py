@@ -38,7 +38,9 @@ def test_killed_at_every_stage_it_finishes_without_duplicates(tmp_path: Path) ->
     store = home.store
     assert len(list(store.glob("retrains/*/plan.json"))) == 1
     assert len(list(store.glob("retrains/*/outcome.json"))) == 1
-    assert len(list(store.glob("intake/*.json"))) == len(list(store.glob("inbox/*/study.json"))) == 24
+    assert len(list(store.glob("catalogue/*.json"))) == 1
+    outcomes = json.loads(next(store.glob("catalogue/*.json")).read_text())["outcomes"]
+    assert len(outcomes) == len(list(store.glob("inbox/*/study.json"))) == 24
     assert len(list(store.glob("datasets/*/version.json"))) == 1
     assert len(list(store.glob("ledger/*/*.json"))) == 1
     assert len(list(store.glob("bundles/*/bundle.json"))) == 1

@@ -1,5 +1,6 @@
 """The whole path on phantoms, by the command that an operator types."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,11 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
     assert [v["task"] for v in document["variants"]] == ["ladnn", "baseline"]
     for variant in document["variants"]:
         assert 0 <= variant["auroc"]["low"] <= variant["auroc"]["value"] <= variant["auroc"]["high"] <= 1
-    assert [gate["name"] for gate in document["decision"]["gates"]] == ["auroc_floor", "not_worse_than_champion"]
+    assert [gate["name"] for gate in document["decision"]["gates"]] == [
+        "auroc_floor",
+        "not_worse_than_champion",
+        "shortcut_audit",
+    ]
     assert all(gate["verdict"] == "pass" for gate in document["decision"]["gates"])
 
 
@@ -66,8 +71,10 @@ def test_mlflow_holds_a_run_a_variant_under_one_parent_run(promoted: Promoted) -
 def test_no_identifier_and_no_report_leaves_the_inbox(promoted: Promoted) -> None:
     places = [path for path in promoted.home.path.rglob("*") if path.is_file()]
     kept = [p for p in places if "inbox" not in p.parts and "reports" not in p.parts]
-    report = next(iter(sorted(promoted.home.store.glob("reports/*/*.txt")))).read_bytes()
-    leaks = [p for p in kept if b"phantom-0003-" in (data := p.read_bytes()) or report in data]
+    documents = [json.loads(path.read_text()) for path in promoted.home.store.glob("reports/*/*.json")]
+    reports = [text.encode() for document in documents for text in document.values()]
+    assert reports
+    leaks = [p for p in kept if b"phantom-0003-" in (data := p.read_bytes()) or any(r in data for r in reports)]
     assert leaks == []
     assert "phantom-0003-" not in promoted.first.stderr + promoted.first.stdout
 

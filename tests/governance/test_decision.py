@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ladnn.config import GateConfig
+from ladnn.config import GateConfig, ProbeLimits
+from ladnn.dataset.canonical_form import CanonicalForm
+from ladnn.dataset.shortcuts.audit import ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
-from ladnn.evaluation.intervals import Interval
 from ladnn.evaluation.metrics import DiagnosisMetrics
 from ladnn.governance import gates
 from ladnn.governance.decision import approve, decide, read_approval, read_decision
+from ladnn.statistics import Interval
 
 CONFIG = GateConfig(min_auroc=0.75, max_test_openings=3)
 
@@ -21,8 +23,29 @@ def metrics(auroc):
     return DiagnosisMetrics(**dict.fromkeys(names, measured), **counts, threshold=0.5)
 
 
-def evidence(auroc=0.9, *, tested=True, openings=1):
-    return gates.TestEvidence(
+def audit(verdict="green"):
+    probe = ProbeResult(
+        probe="borders",
+        stage="stored",
+        auroc=Interval(value=0.9, low=0.8, high=0.95, n=40),
+        n_patients=20,
+        limits=ProbeLimits(),
+        verdict=verdict,
+    )
+    return ShortcutAudit(
+        dataset_version="d-1",
+        n_images=40,
+        n_patients=20,
+        n_unknown=0,
+        n_not_sampled=0,
+        form=CanonicalForm(),
+        results=(probe,),
+        verdict=verdict,
+    )
+
+
+def evidence(auroc=0.9, *, tested=True, openings=1, shortcuts="green"):
+    test = gates.TestEvidence(
         candidate=metrics(auroc) if tested else None,
         champion=None,
         difference=None,
@@ -30,6 +53,7 @@ def evidence(auroc=0.9, *, tested=True, openings=1):
         candidate_is_champion=False,
         openings=openings,
     )
+    return gates.Evidence(test=test, audit=audit(shortcuts), acceptance=None)
 
 
 def decided(store, shown, retrain_id="r-1"):
@@ -40,7 +64,7 @@ def test_when_all_gates_pass_it_is_a_promotion_with_every_gates_reason(file_stor
     decision = decided(file_store, evidence(0.9))
 
     assert decision.outcome == "promote"
-    assert len(decision.reasons) == len(decision.gates) == 2
+    assert len(decision.reasons) == len(decision.gates) == 3
 
 
 def test_one_failing_gate_rejects_and_only_it_is_named(file_store):
@@ -63,6 +87,13 @@ def test_a_gate_that_cannot_be_evaluated_holds_for_a_person(file_store):
 
 def test_a_test_set_opened_too_often_holds_a_candidate_that_would_pass(file_store):
     assert decided(file_store, evidence(0.9, openings=4)).outcome == "hold"
+
+
+def test_a_red_shortcut_audit_holds_a_candidate_that_would_pass(file_store):
+    decision = decided(file_store, evidence(0.9, shortcuts="red"))
+
+    assert decision.outcome == "hold"
+    assert approve(file_store, decision, "A. Person", "known").accepted == ("shortcut_audit",)
 
 
 def test_a_failure_weighs_more_than_what_was_not_evaluated(file_store):

@@ -1,16 +1,29 @@
 """Truth tables of the gates and of the verdict they join to."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from ladnn.config import GateConfig
+from ladnn.config import GateConfig, ProbeLimits
+from ladnn.dataset.canonical_form import CanonicalForm
+from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
+from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
-from ladnn.evaluation.intervals import Bootstrap, Interval
 from ladnn.evaluation.metrics import evaluate_diagnosis
 from ladnn.governance import gates
-from ladnn.governance.gates import GateResult, Verdict, auroc_floor, not_worse_than_champion, overall, run_gates
+from ladnn.governance.gates import (
+    Evidence,
+    GateResult,
+    Verdict,
+    auroc_floor,
+    not_worse_than_champion,
+    overall,
+    run_gates,
+    shortcut_audit,
+)
+from ladnn.statistics import Bootstrap, Interval
 
 CONFIG = GateConfig(min_auroc=0.75, non_inferiority_margin=0.05, max_test_openings=20)
 PASS, FAIL, NOT_EVALUATED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_EVALUATED
@@ -44,6 +57,42 @@ def evidence(**changes):
         "openings": 1,
     }
     return gates.TestEvidence(**(values | changes))
+
+
+def audit(**verdicts):
+    """A shortcut audit in which each named probe of the contributed files has this verdict."""
+    results = [
+        ProbeResult(
+            probe=probe,
+            stage="contributed",
+            auroc=interval(0.97, 0.95, 0.99),
+            n_patients=20,
+            limits=ProbeLimits(),
+            verdict=verdict,
+        )
+        for probe, verdict in ({"file_properties": "green"} | verdicts).items()
+    ]
+    return ShortcutAudit(
+        dataset_version="d-1",
+        n_images=40,
+        n_patients=20,
+        n_unknown=0,
+        n_not_sampled=0,
+        form=CanonicalForm(),
+        results=tuple(results),
+        verdict=max((result.verdict for result in results), key=list(AuditVerdict).index),
+    )
+
+
+def acceptance(*probes):
+    return AuditAcceptance(
+        dataset_version="d-1", by="Ada", reason="known", accepted=probes, accepted_at=datetime(2020, 6, 1, tzinfo=UTC)
+    )
+
+
+def judged(**changes):
+    """The same, with a clean audit."""
+    return Evidence(test=evidence(**changes), audit=audit(), acceptance=None)
 
 
 FIRST = {"champion": None, "difference": None, "has_champion": False}
@@ -111,11 +160,12 @@ def test_not_worse_than_champion(difference, verdict, reason):
     ],
 )
 def test_gates_together(changes, floor, comparison, verdict):
-    results = run_gates(evidence(**changes), CONFIG)
+    results = run_gates(judged(**changes), CONFIG)
 
     assert [(result.name, result.verdict) for result in results] == [
         ("auroc_floor", floor),
         ("not_worse_than_champion", comparison),
+        ("shortcut_audit", PASS),
     ]
     assert overall(results) == verdict
 
@@ -128,16 +178,45 @@ def test_the_first_champion_and_an_identical_candidate_are_explained():
     assert identical.reason == "identical to the champion: nothing would change"
 
 
+@pytest.mark.parametrize(
+    ("found", "accepted", "verdict", "reason"),
+    [
+        (audit(), None, PASS, "no probe"),
+        (audit(borders="amber"), None, PASS, "amber"),
+        (audit(borders="not enough cases"), None, PASS, "not enough cases"),
+        (audit(borders="red"), None, NOT_EVALUATED, "borders, contributed: AUROC 0.97 [0.95, 0.99] of 40 images: red"),
+        (audit(borders="red"), acceptance("borders"), PASS, "accepted by Ada: known"),
+        (audit(borders="red"), acceptance("file_properties"), NOT_EVALUATED, "without the disease"),
+        (audit(borders="red", file_properties="red"), acceptance("borders"), NOT_EVALUATED, "file_properties"),
+        (audit(), acceptance("borders"), PASS, "no probe"),
+    ],
+)
+def test_a_red_audit_needs_a_person_unless_its_probes_were_accepted(found, accepted, verdict, reason):
+    result = shortcut_audit(found, accepted)
+
+    assert result.verdict == verdict
+    assert reason in result.reason
+    assert (result.value, result.limit) == (0.97, 0.75)
+
+
+def test_a_probe_of_the_canonical_form_holds_nothing():
+    clean = audit()
+    canonical = clean.results[0].model_copy(update={"stage": "canonical", "verdict": AuditVerdict.RED})
+    found = clean.model_copy(update={"results": (*clean.results, canonical)})
+
+    assert shortcut_audit(found, None).verdict == PASS
+
+
 @pytest.mark.parametrize(("openings", "exceeded"), [(1, False), (20, False), (21, True)])
 def test_a_test_set_opened_past_its_budget_needs_a_person(openings, exceeded):
-    results = run_gates(evidence(openings=openings), CONFIG)
+    results = run_gates(judged(openings=openings), CONFIG)
 
     assert overall(results) == (NOT_EVALUATED if exceeded else PASS)
-    assert [result.name for result in results[2:]] == (["test_set_budget"] if exceeded else [])
+    assert [result.name for result in results[3:]] == (["test_set_budget"] if exceeded else [])
     if exceeded:
-        assert (results[2].value, results[2].limit) == (21, 20)
-        assert "new patients" in results[2].reason
-        assert "by name" in results[2].reason
+        assert (results[3].value, results[3].limit) == (21, 20)
+        assert "new patients" in results[3].reason
+        assert "by name" in results[3].reason
 
 
 @pytest.mark.parametrize(
@@ -165,7 +244,7 @@ def test_an_empty_list_of_gates_is_an_error_not_a_pass():
 
 
 def test_a_result_survives_the_way_through_json():
-    (result, _) = run_gates(evidence(), CONFIG)
+    (result, *_) = run_gates(judged(), CONFIG)
 
     assert GateResult.model_validate_json(result.model_dump_json()) == result
     assert json.loads(result.model_dump_json())["verdict"] == "pass"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying_intake import KEY, intake_process, take_in_together
-from factories import send
+from dying_intake import intake_process, take_in_together
+from factories import intake, send
 from s3_server import S3Server
 
-from ladnn.intake.contribution import INBOX
-from ladnn.intake.process import read_outcomes, take_in
+from ladnn.intake.catalogue import read_outcomes
+from ladnn.intake.inbox import INBOX
 from ladnn.store import ObjectStore, open_store
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -36,7 +36,7 @@ def waiting(file_store: ObjectStore, tmp_path: Path) -> tuple[Path, dict[str, by
     file_store.put(f"{INBOX}broken/study.json", b"{")
     shutil.copytree(tmp_path / "store", tmp_path / "whole")
     whole = open_store((tmp_path / "whole").as_uri())
-    take_in(whole, KEY)
+    intake(whole)
     return tmp_path / "store", documents(whole)
 
 
@@ -58,15 +58,15 @@ def test_intake_that_dies_at_any_write_ends_as_if_it_had_not(
     for n_writes in range(1, 40):
         copy = tmp_path / "copy"
         shutil.copytree(folder, copy)
-        died = run(copy.as_uri(), n_writes) == -signal.SIGKILL
+        died = run(copy.as_uri(), tmp_path / f"cache-{n_writes}", n_writes) == -signal.SIGKILL
         n_deaths += died
         store = open_store(copy.as_uri())
-        take_in(store, KEY)
+        intake(store)
         assert documents(store) == expected
         shutil.rmtree(copy)
         if not died:
             break
-    assert 10 < n_deaths < 39
+    assert 5 < n_deaths < 39
 
 
 def test_intake_that_is_killed_again_and_again_ends_as_if_it_had_not(
@@ -75,28 +75,31 @@ def test_intake_that_is_killed_again_and_again_ends_as_if_it_had_not(
     folder, expected = waiting
     moments = random.Random(1)
     for turn in range(4):
-        copy = tmp_path / f"copy-{turn}"
+        copy, cache = tmp_path / f"copy-{turn}", tmp_path / f"cache-{turn}"
         shutil.copytree(folder, copy)
-        codes = [run(copy.as_uri(), kill_after_s=moments.uniform(0, 0.12)) for _ in range(4)]
+        codes = [run(copy.as_uri(), cache, kill_after_s=moments.uniform(0, 0.12)) for _ in range(4)]
         assert set(codes) <= {0, -signal.SIGKILL}
-        assert run(copy.as_uri()) == 0
+        assert run(copy.as_uri(), cache) == 0
         assert documents(open_store(copy.as_uri())) == expected
 
 
-def test_two_processes_at_once_never_accept_twice(store: ObjectStore, s3_server: S3Server) -> None:
+@pytest.mark.parametrize("shared_cache", [True, False])
+def test_two_processes_at_once_never_accept_twice(
+    store: ObjectStore, s3_server: S3Server, tmp_path: Path, shared_cache: bool
+) -> None:
     n_contributions = 10
     for number in range(n_contributions):
         send(store, (number, number + 1, 100), study_id=f"s{number}")
     with ProcessPoolExecutor(2, PROCESSES) as processes:
-        running = [processes.submit(take_in_together, store.url, s3_server.options) for _ in range(2)]
+        caches = [tmp_path / ("cache" if shared_cache else f"cache-{host}") for host in range(2)]
+        running = [processes.submit(take_in_together, store.url, s3_server.options, cache) for cache in caches]
         time.sleep(0.2)
         store.put("start", b"")
         reports = [future.result() for future in running]
     assert sum(report.n_contributions for report in reports) == n_contributions
-    assert [report.n_contributions + report.n_known for report in reports] == [n_contributions] * 2
     outcomes = list(read_outcomes(store))
     images = [record.image for outcome in outcomes for record in outcome.accepted]
     assert len(images) == len(set(images)) == n_contributions + 2
     assert sum(report.n_accepted for report in reports) == len(images)
-    assert len(images) + sum(len(outcome.quarantined) for outcome in outcomes) == 3 * n_contributions
-    assert take_in(store, KEY).n_contributions == 0
+    assert len(images) + sum(len(outcome.known) for outcome in outcomes) == 3 * n_contributions
+    assert intake(store).n_contributions == 0

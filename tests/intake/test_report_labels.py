@@ -1,6 +1,7 @@
-"""What a report states, and what it leaves open."""
+"""What a report states, what it leaves open, and what of it is past."""
 
 import csv
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +10,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ladnn.intake.report_labels import EXTRACTOR, labels_from_report
-from ladnn.labels import DIAGNOSIS, LESIONS
+from ladnn.intake.reports.extract import EXTRACTOR, MAX_CHARACTERS, diagnosis_status, read_report
+from ladnn.labels import DIAGNOSIS, LABELS, LESIONS, Label
 from ladnn.phantoms.disease import KINDS, Tumour
 from ladnn.phantoms.reports import Facts, write_report
 from ladnn.phantoms.study import generate_study
 
-COLUMNS = ("ggo", "consolidation", "crazy_paving", "air_bronchograms", "interlobular_septal_thickening")
+SENTENCES = Path(__file__).with_name("report_sentences.csv")
+"""Synthetic sentences with the labels they should give ("?" for left open). The held-out ones were written together with
+the first tuned ones and split off at random before the rules were; only their score was looked at, never a failure."""
 
 
-def stated(report: str) -> dict[str, int]:
-    return {code: label.value for code, label in labels_from_report(report).items()}
+def stated(report: str, panel: str | None = None) -> dict[str, int]:
+    return {code: label.value for code, label in read_report(report, panel).items() if label.value is not None}
+
+
+def sentences(part: str) -> Iterator[tuple[str, dict[str, int]]]:
+    with SENTENCES.open(encoding="utf-8", newline="") as table:
+        for row in csv.DictReader(table):
+            if row["part"] == part:
+                cells = dict(cell.split("=") for cell in row["expected"].split())
+                yield row["sentence"], {code: int(value) for code, value in cells.items() if value != "?"}
+
+
+def test_the_sentences_that_the_rules_were_tuned_on_are_all_read_right() -> None:
+    wrong = [
+        (sentence, labels, stated(sentence)) for sentence, labels in sentences("tuned") if stated(sentence) != labels
+    ]
+    assert wrong == []
+
+
+def test_at_least_95_percent_of_held_out_sentences_are_read_right() -> None:
+    right = [stated(sentence) == labels for sentence, labels in sentences("held-out")]
+    print(f"held-out sentences read right: {sum(right)} of {len(right)}")
+    assert len(right) >= 100
+    assert sum(right) / len(right) >= 0.95
 
 
 @pytest.mark.parametrize(
@@ -147,38 +172,139 @@ def test_a_finding_that_is_not_named_is_unknown() -> None:
 
 def test_a_label_knows_where_in_the_report_it_stands() -> None:
     report = "Non-contrast chest CT. Fig. 1.\nNo air bronchograms; patchy Ground-Glass opacities."
-    labels = labels_from_report(report)
+    labels = read_report(report)
     assert {code: report[slice(*label.span or ())] for code, label in labels.items()} == {
         "AirBr": "air bronchograms",
-        "GGO": "Ground-Glass",
+        "GGO": "Ground-Glass opacities",
     }
     assert labels["AirBr"].negated
     assert not labels["GGO"].negated
     assert {(label.source, label.by) for label in labels.values()} == {("report", EXTRACTOR)}
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    st.lists(
-        st.sampled_from(
-            ["no ", "GGO", " consolidation", ", ", " or ", ".", "\n", "is not seen", " possible ", "COVID-19 ", "\0é"]
-        )
-        | st.text(max_size=5),
-        max_size=30,
-    )
+@pytest.mark.parametrize(
+    ("report", "value", "negated", "uncertain", "historical"),
+    [
+        ("Consolidation in the left lung.", 1, False, False, False),
+        ("No consolidation.", 0, True, False, False),
+        ("Possible consolidation.", None, False, True, False),
+        ("The consolidation has resolved.", 0, False, False, True),
+        ("Compared with the previous consolidation, the effusion is unclear.", None, False, False, True),
+    ],
 )
-def test_any_text_gives_labels_whose_spans_lie_in_it(parts: list[str]) -> None:
+def test_a_label_tells_denied_doubtful_and_past_apart(
+    report: str, value: int | None, negated: bool, uncertain: bool, historical: bool
+) -> None:
+    label = read_report(report)["Csld"]
+    assert (label.value, label.negated, label.uncertain, label.historical) == (value, negated, uncertain, historical)
+
+
+def test_what_a_reviewer_should_look_at_first_has_the_greatest_doubt() -> None:
+    doubts = [
+        read_report(report)["GGO"].doubt
+        for report in (
+            "GGO in both lungs.",
+            "The GGO has resolved.",
+            "GGO in the left lung. No GGO.",
+            "Possible GGO.",
+        )
+    ]
+    assert doubts == sorted(doubts)
+    assert doubts[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("report", "status"),
+    [
+        ("RT-PCR confirmed COVID-19.", "confirmed"),
+        ("Suspected COVID-19.", "suspected"),
+        ("COVID-19 was excluded.", "negative"),
+        ("Contact with a COVID-19 patient.", "unknown"),
+        ("GGO in both lungs.", "unknown"),
+    ],
+)
+def test_the_diagnosis_is_confirmed_suspected_negative_or_unknown(report: str, status: str) -> None:
+    assert diagnosis_status(read_report(report).get(DIAGNOSIS)) == status
+
+
+FRAGMENTS = [
+    "no ",
+    "GGO",
+    " consolidation",
+    ", ",
+    " or ",
+    ".",
+    "\n",
+    "is not seen",
+    " possible ",
+    "COVID-19 ",
+    "\x00é",
+    "(A) ",
+    "B, ",
+    "day 8 ",
+    "isn\u2019t ",
+    "\u0130",
+    "resolved ",
+    "air bronchogram ",
+    "lesions absorbed",
+    "first image ",
+    "?",
+    "patient 2: ",
+    "\u25a0",
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=30),
+    st.none() | st.sampled_from(["A", "day 8", "2", "left"]) | st.text(max_size=8),
+)
+def test_any_text_and_panel_give_the_same_labels_each_time_with_spans_inside(
+    parts: list[str], panel: str | None
+) -> None:
     report = "".join(parts)
-    for label in labels_from_report(report).values():
+    labels = read_report(report, panel)
+    assert labels == read_report(report, panel)
+    assert set(labels) <= set(LABELS)
+    for label in labels.values():
         assert label.span is not None
         assert 0 <= label.span[0] < label.span[1] <= len(report)
-        assert (label.value == 0) == label.negated
+        assert not (label.negated and label.value != 0)
 
 
-@pytest.mark.timeout(20)
-def test_a_huge_report_is_read_in_linear_time() -> None:
-    assert stated("no not without possible GGO , " * 40_000)["GGO"] in (0, 1)
-    assert stated("thicken of the lobular " * 20_000 + "\n \n" * 50_000) == {}
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("panel", [None, "A", "day 3", "2"])
+@pytest.mark.parametrize(
+    "report",
+    [
+        "no not without possible GGO , " * 40_000,
+        "thicken of the lobular " * 20_000 + "\n \n" * 50_000,
+        "A, " * 300_000,
+        "(A) GGO " * 100_000,
+        "day 3 GGO " * 100_000,
+        "x" * 1_000_000,
+    ],
+    ids=lambda report: report[:12],
+)
+def test_a_huge_report_is_read_within_seconds(report: str, panel: str | None) -> None:
+    read_report(report, panel)
+
+
+def test_no_more_than_the_stated_number_of_characters_is_read() -> None:
+    filler = "Normal lung. " * MAX_CHARACTERS
+    assert stated(filler[: MAX_CHARACTERS - 20] + " GGO. " + filler + "Consolidation.") == {"GGO": 1}
+
+
+def test_four_threads_read_as_one_does() -> None:
+    reports = [sentence for sentence, _ in sentences("tuned")][:60]
+    alone = [read_report(report) for report in reports]
+    results: list[list[dict[str, Label]]] = []
+    threads = [threading.Thread(target=lambda: results.append([read_report(r) for r in reports])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [alone] * 4
 
 
 def phantom_facts(n_reports: int) -> Iterator[tuple[str, dict[str, int]]]:
@@ -201,7 +327,7 @@ def phantom_slices(n_patients: int) -> Iterator[tuple[str, dict[str, int]]]:
             )
 
 
-@pytest.mark.parametrize("source", [phantom_facts(3000), phantom_slices(12)], ids=["wordings", "studies"])
+@pytest.mark.parametrize("source", [phantom_facts(600), phantom_slices(12)], ids=["wordings", "studies"])
 def test_labels_of_phantom_reports_never_contradict_the_truth(source: Iterator[tuple[str, dict[str, int]]]) -> None:
     n_stated = n_found = 0
     for report, truth in source:
@@ -212,20 +338,3 @@ def test_labels_of_phantom_reports_never_contradict_the_truth(source: Iterator[t
         n_stated += len(expected)
         n_found += len(expected & labels.keys())
     assert n_found / n_stated > 0.999
-
-
-def test_lesions_of_real_captions_agree_with_their_annotation(real_data: Path) -> None:
-    with (real_data / "metadata.csv").open(encoding="utf-8", newline="") as table:
-        rows = [row for row in csv.DictReader(table) if row["covid"] == "1"]
-    found = [stated(row["report"]) for row in rows]
-    scores = {}
-    for code, column in zip(LESIONS, COLUMNS, strict=True):
-        pairs = [(labels.get(code) == 1, row[column] == "1") for labels, row in zip(found, rows, strict=True)]
-        scores[code] = (
-            2
-            * pairs.count((True, True))
-            / (2 * pairs.count((True, True)) + pairs.count((True, False)) + pairs.count((False, True)))
-        )
-    print("F1", {code: round(score, 3) for code, score in scores.items()})
-    assert len(rows) == 251
-    assert sum(scores.values()) / len(scores) >= 0.80

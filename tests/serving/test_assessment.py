@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_skipped_with_its_reason_and_the_rest_is_scored(c
 
     assert assessment.n_scored == assessment.scores.diagnosis.n_images == 3
     assert [item.image for item in assessment.skipped] == ["0.png", "missing.png", ""]
-    assert "no whole PNG or JPEG" in assessment.skipped[0].reason
+    assert "PNG, JPEG" in assessment.skipped[0].reason
     assert "No such file" in assessment.skipped[1].reason
 
 

@@ -82,7 +82,7 @@ def test_no_image_is_no_prediction(predictor):
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"), [(b"", "empty"), (b"no image", "undecodable"), (b"\x89PNG\r\n\x1a\n", "undecodable")]
+    ("data", "reason"), [(b"", "empty"), (b"no image", "wrong_type"), (b"\x89PNG\r\n\x1a\n", "truncated")]
 )
 def test_an_image_that_cannot_be_read_is_refused_with_its_reason(predictor, data, reason):
     with pytest.raises(ImageRejectedError) as caught:

@@ -65,7 +65,7 @@ def test_several_images_are_answered_in_order_as_the_predictor_answers(client, c
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "empty"), (b"no image", "undecodable"), (b"\x89PNG\r\n\x1a\n" + b"?" * 99, "undecodable")],
+    [(b"", "empty"), (b"no image", "wrong_type"), (b"\x89PNG\r\n\x1a\n" + b"?" * 99, "truncated")],
 )
 def test_an_unreadable_image_is_422_with_its_name_and_reason_and_no_traceback(client, champion_platform, data, reason):
     whole = champion_platform.contributed_images()[0]

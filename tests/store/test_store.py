@@ -185,3 +185,16 @@ def test_a_file_store_does_without_boto3(tmp_path: Path) -> None:
         f"import sys, ladnn.store; ladnn.store.open_store({tmp_path.as_uri()!r}); sys.exit('boto3' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_list_passes_over_what_is_skipped(store: ObjectStore) -> None:
+    keys = ["a", "b-c", "b/a", "b/c/d", "b/d", "c"]
+    for key in keys:
+        store.put(key, b"")
+    borders = [*keys, "A", "b", "b/", "b/c", "b/c/", "bb", "z"]
+    for first in borders:
+        for last in borders:
+            wanted = [key for key in keys if not first <= key <= last]
+            assert list(store.list("", skip=(first, last))) == wanted
+            inner = [key for key in wanted if key.startswith("b") and key > "b-c"]
+            assert list(store.list("b", "b-c", (first, last))) == inner

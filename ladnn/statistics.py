@@ -1,10 +1,11 @@
-"""Confidence intervals over patients: the interval value itself and the cluster bootstrap that fills it.
+"""Confidence intervals over patients: the interval value, the cluster bootstrap that fills it, and the AUROC.
 
 Images of one patient are not independent, so whole patients are resampled with replacement and every image carries
 the number of times its patient was drawn as its weight.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,67 @@ def _interval(value: float, replicates: Weights, n: int, confidence: float) -> I
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return Interval(value=float(value), low=float(low), high=float(high), n=n)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Cases sorted by score once, so that any matrix of case weights is tallied with sums over distinct scores.
+
+    Attributes:
+        distinct: distinct scores, ascending (D,).
+    """
+
+    distinct: Weights
+    _order: NDArray[np.intp]
+    _first_of_tie: NDArray[np.intp]
+    _present: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, present: NDArray[np.bool_], scores: FloatArray) -> "Ranking":
+        """Rank cases (N,) by finite scores (N,)."""
+        order = np.argsort(scores, kind="stable")
+        distinct, first_of_tie = np.unique(scores[order], return_index=True)
+        return cls(distinct.astype(np.float64), order, first_of_tie, present[order])
+
+    def tally(self, weights: Weights) -> tuple[Weights, Weights]:
+        """Sum case weights (R, N) of present and absent cases over each distinct score, two arrays (R, D)."""
+        ranked = weights[:, self._order]
+        present, absent = ranked * self._present, ranked * ~self._present
+        return (
+            np.add.reduceat(present, self._first_of_tie, axis=1),
+            np.add.reduceat(absent, self._first_of_tie, axis=1),
+        )
+
+
+def weighted_auroc(present: Weights, absent: Weights) -> Weights:
+    """Share of pairs ranked right, ties counting half (Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747).
+
+    Args:
+        present: weight of the present cases by ascending distinct score (R, D).
+        absent: the same of the absent cases.
+
+    Returns:
+        (R,), NaN where there are no present or no absent cases.
+    """
+    n_outranked = np.cumsum(absent, axis=1) - absent / 2
+    return ratio((present * n_outranked).sum(axis=1), present.sum(axis=1) * absent.sum(axis=1))
+
+
+def auroc_interval(
+    present: NDArray[np.bool_], scores: FloatArray, patients: Sequence[str], sampling: Bootstrap
+) -> Interval:
+    """Return the AUROC of finite scores (N,) for cases (N,), with its interval over patients (N,)."""
+    if not len(patients):
+        return not_computable(0)
+    ranking = Ranking.of(present, scores)
+    (interval,) = cluster_bootstrap(
+        lambda weights: weighted_auroc(*ranking.tally(weights))[:, None], patients, [len(patients)], sampling
+    )
+    return interval
+
+
+def ratio(numerator: Weights, denominator: Weights) -> Weights:
+    """Divide, NaN where the denominator is not positive."""
+    quotient = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient

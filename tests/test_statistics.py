@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from ladnn.evaluation.intervals import Bootstrap, Interval
 from ladnn.evaluation.metrics import evaluate_diagnosis, paired_auroc_difference
+from ladnn.statistics import Bootstrap, Interval
 
 
 def auroc(labels, scores, patients, sampling):
@@ -81,7 +81,7 @@ def test_the_interval_does_not_depend_on_how_many_replicates_are_held_at_once(mo
     labels, (scores,), patients = study(np.random.default_rng(1), 20, 2, [1.0])
     sampling = Bootstrap(n_replicates=50, confidence=0.9, seed=1)
     whole = auroc(labels, scores, patients, sampling)
-    monkeypatch.setattr("ladnn.evaluation.intervals._CHUNK_CELLS", 120)
+    monkeypatch.setattr("ladnn.statistics._CHUNK_CELLS", 120)
 
     assert auroc(labels, scores, patients, sampling) == whole
 

@@ -1,0 +1,107 @@
+"""Commands for models: predict, evaluate, serve, history, rollback."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ladnn.cli.options import By, Json
+from ladnn.errors import ImageRejectedError
+from ladnn.platform import only_one_retrain, open_platform
+from ladnn.progress import progress_bar, say
+from ladnn.result import emit, results_only_on_stdout
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files of one picture each.")],
+    as_json: Json = False,
+) -> None:
+    """Score images with the promoted model."""
+    from ladnn.serving.predictor import load_champion
+
+    predictor = load_champion(open_platform().store)
+    results: list[dict[str, Any]] = []
+    for image in images:
+        try:
+            (prediction,) = predictor.predict([image.read_bytes()])
+            results.append({"image": str(image)} | prediction.model_dump())
+        except ImageRejectedError as error:
+            say(f"ladnn: {image}: {error.reason}: {error}")
+        except OSError as error:
+            say(f"ladnn: {image}: {error.strerror}; name a PNG, JPEG or DICOM file")
+    if as_json:
+        emit(results)
+    else:
+        _print_predictions(results)
+    if len(results) < len(images):
+        raise typer.Exit(1)
+
+
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of the image files.")],
+    labels: Annotated[Path, typer.Option(help="CSV: image, patient_id, covid, lesion columns if known.")],
+    as_json: Json = False,
+) -> None:
+    """Score the promoted model on labelled images that it never saw."""
+    from ladnn.presentation import print_assessment
+    from ladnn.serving.assessment import assess
+    from ladnn.serving.predictor import load_champion
+
+    store = open_platform().store
+    with progress_bar("evaluate: images") as bar:
+        assessment = assess(store, load_champion(store), images, labels, bar)
+    for item in assessment.skipped:
+        say(f"skipped: {item.image}: {item.reason}")
+    if as_json:
+        emit(assessment)
+    else:
+        print_assessment(assessment)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the promoted model over HTTP; a promotion is picked up while serving."""
+    from ladnn.serving.web import run
+
+    run(open_platform().store, host, port)
+
+
+def history(as_json: Json = False) -> None:
+    """Show the promotion log and all retrains."""
+    from ladnn.presentation import print_history
+    from ladnn.registry.summary import history as read_history
+
+    document = read_history(open_platform().store)
+    if as_json:
+        emit(document)
+    else:
+        print_history(document)
+
+
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why the present model must go.")],
+    by: By,
+    as_json: Json = False,
+) -> None:
+    """Make the model that was champion before the present one champion again."""
+    from ladnn.registry.challenger import roll_back
+    from ladnn.registry.tracking import open_tracking
+
+    platform = open_platform()
+    with only_one_retrain(platform.settings), results_only_on_stdout():
+        record = roll_back(platform.store, open_tracking(platform.settings), by=by, reason=reason)
+    if as_json:
+        emit(record)
+    else:
+        typer.echo(f"champion is model version {record.model_version} again (record {record.number})")
+
+
+def _print_predictions(results: Sequence[dict[str, Any]]) -> None:
+    for item in results:
+        lesions = ", ".join(f"{code} {value:.2f}" for code, value in item["lesions"].items())
+        typer.echo(
+            f"{item['image']}: {item['decision']}, probability {item['probability']:.3f}; {lesions} (model {item['model_version']})"
+        )

@@ -1,0 +1,9 @@
+"""Options that many commands share."""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
+By = Annotated[str, typer.Option(help="Who decides it.", envvar="USER")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]

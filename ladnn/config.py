@@ -110,15 +110,19 @@ class TrainingConfig(_Section):
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)
     """Decoupled weight decay (AdamW) of the convolution and linear weights."""
     diagnosis_weight: float = Field(default=5.0, gt=0)
-    """Weight of the diagnosis loss against the lesion loss; 5 in the authors' released code."""
+    """Weight of the diagnosis loss; 5 in the authors' released code."""
+    lesion_weight: float = Field(default=1.0, gt=0)
+    """Weight of the lesion loss; 1 in the authors' released code."""
+    lesion_mask: Literal["unknown", "unnamed"] = "unknown"
+    """`unknown` leaves unknown lesions out of the loss; `unnamed` also all lesions of images that name none, as the authors."""
     label_smoothing: float = Field(default=0.05, ge=0, lt=0.5)
     """Targets become smoothing/2 and 1 - smoothing/2."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
     canonical_form: bool = False
     """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
-    pretrained: bool = True
-    """False trains from random weights; only meant for tests of the machinery."""
+    weights: Literal["imagenet", "random"] = "imagenet"
+    """What training begins with; `random` is only meant for tests of the machinery."""
 
 
 class EvaluationConfig(_Section):
@@ -130,6 +134,8 @@ class EvaluationConfig(_Section):
     """Bootstrap replicates, over patients."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Two-sided coverage of every interval."""
+    min_slice_patients: int = Field(default=5, ge=1)
+    """Patients of each class that a slice needs for a metric; with fewer it is reported as not enough cases."""
 
 
 class GateConfig(_Section):

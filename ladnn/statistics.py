@@ -78,12 +78,42 @@ def cluster_bootstrap(
         n_cases: cases behind each metric (M,).
         sampling: replicates, confidence and seed.
     """
+    n_patients, patient_of_case = _numbered(patients)
+    return _bootstrap(lambda draws: statistic(draws[:, patient_of_case]), n_patients, len(patients), n_cases, sampling)
+
+
+def bootstrap_of_totals(
+    statistic: Statistic, values: Weights, patients: Sequence[str], n_cases: Sequence[int], sampling: Bootstrap
+) -> tuple[Interval, ...]:
+    """Do the same for metrics that depend on sums over the cases alone: patients are summed once, then weighted.
+
+    Args:
+        statistic: maps totals (R, K) to metrics (R, M).
+        values: what is summed, of each case (N, K); finite.
+        patients: patient of each case (N,).
+        n_cases: cases behind each metric (M,).
+        sampling: the same as for `cluster_bootstrap` draws the same patients.
+    """
+    n_patients, patient_of_case = _numbered(patients)
+    by_patient = np.zeros((n_patients, values.shape[1]))
+    np.add.at(by_patient, patient_of_case, values)
+    return _bootstrap(lambda draws: statistic(draws @ by_patient), n_patients, n_patients, n_cases, sampling)
+
+
+def _numbered(patients: Sequence[str]) -> tuple[int, NDArray[np.intp]]:
     names, patient_of_case = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)
-    if names.size == 0:
+    return names.size, patient_of_case
+
+
+def _bootstrap(
+    statistic: Statistic, n_patients: int, n_cells: int, n_cases: Sequence[int], sampling: Bootstrap
+) -> tuple[Interval, ...]:
+    """Resample for a statistic of the times (R, patients) that each patient was drawn; `n_cells` a replicate."""
+    if n_patients == 0:
         return tuple(not_computable(n) for n in n_cases)
-    values = statistic(np.ones((1, patient_of_case.size)))[0]
-    if names.size > 1:
-        replicates = np.concatenate([statistic(chunk) for chunk in _case_weights(patient_of_case, sampling)])
+    values = statistic(np.ones((1, n_patients)))[0]
+    if n_patients > 1:
+        replicates = np.concatenate([statistic(chunk) for chunk in _draws(n_patients, n_cells, sampling)])
     else:  # every resampling of one patient is that patient: an interval of width zero would claim certainty
         replicates = np.full((1, len(n_cases)), np.nan)
     return tuple(
@@ -92,15 +122,15 @@ def cluster_bootstrap(
     )
 
 
-def _case_weights(patient_of_case: NDArray[np.intp], sampling: Bootstrap) -> Iterator[Weights]:
-    """Yield weights (chunk, N); the draws do not depend on the size of the chunks."""
+def _draws(n_patients: int, n_cells: int, sampling: Bootstrap) -> Iterator[Weights]:
+    """Yield how often each patient is drawn (chunk, patients); the draws do not depend on the size of the chunks."""
     rng = np.random.default_rng(sampling.seed)
-    n_patients = int(patient_of_case.max()) + 1
-    share = np.full(n_patients, 1 / n_patients)
-    chunk = max(1, _CHUNK_CELLS // patient_of_case.size)
+    chunk = max(1, _CHUNK_CELLS // n_cells)
     for start in range(0, sampling.n_replicates, chunk):
         size = min(chunk, sampling.n_replicates - start)
-        yield rng.multinomial(n_patients, share, size=size)[:, patient_of_case].astype(np.float64)
+        drawn = rng.integers(n_patients, size=(size, n_patients)) + n_patients * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n_patients)
+        yield counts.reshape(size, n_patients).astype(np.float64)
 
 
 def _interval(value: float, replicates: Weights, n: int, confidence: float) -> Interval:

@@ -8,12 +8,13 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from ladnn.evaluation.metrics import evaluate_diagnosis, paired_auroc_difference
-from ladnn.statistics import Bootstrap, Interval
+from ladnn.evaluation.metrics import evaluate_diagnosis
+from ladnn.evaluation.paired import paired_auroc_difference
+from ladnn.statistics import Bootstrap, Interval, bootstrap_of_totals, cluster_bootstrap, ratio
 
 
 def auroc(labels, scores, patients, sampling):
-    return evaluate_diagnosis(labels, scores, patients, threshold=0.5, sampling=sampling).auroc
+    return evaluate_diagnosis(labels, scores, patients, threshold=0.5, sampling=sampling).auroc_bootstrap
 
 
 def study(rng, n_patients, n_images, gains):
@@ -35,8 +36,8 @@ def test_the_interval_equals_that_of_patients_resampled_one_replicate_at_a_time(
     scores = np.round(scores, 1)  # ties
     sampling = Bootstrap(n_replicates=200, confidence=0.9, seed=7)
     names, replicates = sorted(set(patients)), []
-    for drawn in np.random.default_rng(7).multinomial(12, np.full(12, 1 / 12), size=200):
-        rows = [row for row, patient in enumerate(patients) for _ in range(drawn[names.index(patient)])]
+    for drawn in np.random.default_rng(7).integers(12, size=(200, 12)).tolist():
+        rows = [row for row, patient in enumerate(patients) for _ in range(drawn.count(names.index(patient)))]
         if 0 < labels[rows].sum() < len(rows):
             replicates.append(roc_auc_score(labels[rows], scores[rows]))
 
@@ -45,11 +46,30 @@ def test_the_interval_equals_that_of_patients_resampled_one_replicate_at_a_time(
     assert (measured.low, measured.high) == pytest.approx(tuple(np.quantile(replicates, [0.05, 0.95])))
 
 
+def covers(difference, truth):
+    """Whether the bootstrap's interval and DeLong's hold the truth."""
+    return np.array([one.low <= truth <= one.high for one in (difference.bootstrap, difference.delong)])
+
+
+def test_sums_of_patients_give_the_interval_of_resampled_cases():
+    rng = np.random.default_rng(2)
+    values, patients = rng.normal(size=(40, 2)) ** 2, [f"p{i % 9}" for i in range(40)]
+    sampling = Bootstrap(n_replicates=100, confidence=0.9, seed=3)
+
+    def statistic(totals):
+        return ratio(totals[:, 0], totals[:, 1])[:, None]
+
+    summed = bootstrap_of_totals(statistic, values, patients, [40], sampling)
+    resampled = cluster_bootstrap(lambda weights: statistic(weights @ values), patients, [40], sampling)
+
+    assert summed[0].model_dump() == pytest.approx(resampled[0].model_dump())
+
+
 def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_says():
     rng = np.random.default_rng(2020)
     gains = (2.0, 1.2)
     truth = NormalDist().cdf(gains[0] / 2) - NormalDist().cdf(gains[1] / 2)
-    by_patient = by_image = 0
+    by_patient, by_image = np.zeros(2), np.zeros(2)
     n_studies = 150
     for seed in range(n_studies):
         sampling = Bootstrap(n_replicates=200, confidence=0.9, seed=seed)
@@ -57,13 +77,14 @@ def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_say
         # Each model has a patient effect of its own, so that the difference is clustered too.
         candidate, champion = (study(rng, 50, 6, [gain])[1][0] for gain in gains)
         one_each = [str(i) for i in range(labels.size)]
-        low_high = paired_auroc_difference(labels, candidate, champion, patients, sampling=sampling)
+        clustered = paired_auroc_difference(labels, candidate, champion, patients, sampling=sampling)
         naive = paired_auroc_difference(labels, candidate, champion, one_each, sampling=sampling)
-        by_patient += low_high.low <= truth <= low_high.high
-        by_image += naive.low <= truth <= naive.high
+        by_patient += covers(clustered, truth)
+        by_image += covers(naive, truth)
 
-    assert 0.84 <= by_patient / n_studies <= 0.96  # 90 % give or take 2.5 standard errors
-    assert by_image / n_studies < 0.75  # taking images for independent claims far too much
+    assert (by_patient / n_studies >= 0.84).all()  # 90 % give or take 2.5 standard errors
+    assert (by_patient / n_studies <= 0.96).all()
+    assert (by_image / n_studies < 0.75).all()  # taking images for independent claims far too much
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():

@@ -16,9 +16,11 @@ from safetensors.numpy import save as save_tensors
 
 from ladnn.config import ExperimentConfig, Variant
 from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
-from ladnn.evaluation.validation import Scores, Validated
+from ladnn.evaluation.calibration import Calibration
+from ladnn.evaluation.slices import Scores
+from ladnn.evaluation.validation import Validated
 from ladnn.labels import LABELS
-from ladnn.model.graph import InferenceGraph, sigmoid
+from ladnn.model.graph import InferenceGraph
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.phantoms.study import generate_study
 from ladnn.retrain import Plan
@@ -39,7 +41,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["ladnn-bundle/1"] = "ladnn-bundle/1"
+    format: Literal["ladnn-bundle/2"] = "ladnn-bundle/2"
     intended_use: str = (
         "Research and decision support: one axial chest CT slice in lung window, 8-bit grey; not a diagnosis by itself."
     )
@@ -47,8 +49,10 @@ class BundleManifest(BaseModel):
     preprocessing: Preprocessing
     labels: tuple[str, ...] = LABELS
     """Order of the graph's outputs."""
+    calibration: Calibration
+    """What the logits are divided by before they become probabilities."""
     threshold: float
-    """Operating point: positive at or above this probability."""
+    """Operating point: positive at or above this calibrated probability."""
     dataset_version: str
     synthetic: bool
     """True if it was trained on phantoms."""
@@ -86,8 +90,8 @@ class Bundle:
             )
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return float64 (N, 6) probabilities in the order of `LABELS`, for preprocessed uint8 (N, S, S) slices."""
-        return sigmoid(self.graph.logits(pixels))
+        """Return calibrated float64 (N, 6) probabilities, in the order of `LABELS`, of preprocessed uint8 (N, S, S)."""
+        return self.manifest.calibration.probabilities(self.graph.logits(pixels))
 
 
 def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, *, synthetic: bool) -> str:
@@ -101,6 +105,7 @@ def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated:
     manifest = BundleManifest(
         variant=trained.variant,
         preprocessing=trained.preprocessing,
+        calibration=validated.calibration,
         threshold=validated.threshold,
         dataset_version=plan.dataset_version,
         synthetic=synthetic,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import TrackingError
-from ladnn.evaluation.validation import Scores
+from ladnn.evaluation.slices import Scores
 from ladnn.governance.decision import Decision
 from ladnn.progress import say
 from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before

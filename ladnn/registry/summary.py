@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.version import DatasetVersion, load_version
 from ladnn.evaluation.metrics import LesionMetrics
-from ladnn.evaluation.validation import Validated
+from ladnn.evaluation.validation import read_validated
 from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
@@ -158,11 +158,10 @@ def _plans(store: ObjectStore) -> list[Plan]:
 
 
 def _variant(store: ObjectStore, plan: Plan, name: str) -> VariantSummary | None:
-    document = read(store, plan.retrain_id, f"variants/{name}/validated")
+    validated = read_validated(store, plan.retrain_id, name)
     trained = read_trained(store, plan.retrain_id, name)
-    if document is None or trained is None:
+    if validated is None or trained is None:
         return None
-    validated = Validated.model_validate(document)
     diagnosis = validated.scores.diagnosis
     return VariantSummary(
         name=name,

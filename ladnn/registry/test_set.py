@@ -10,14 +10,15 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
-from ladnn.evaluation.metrics import paired_auroc_difference
-from ladnn.evaluation.validation import Scores, sampling_of, score
+from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference
+from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, keep_scored
+from ladnn.evaluation.slices import Scores, Slice, score, score_slices
+from ladnn.evaluation.validation import sampling_of
 from ladnn.governance.gates import TestEvidence
 from ladnn.governance.ledger import record_opening
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, champion
 from ladnn.retrain import Plan, keep, read
-from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "test"
@@ -35,6 +36,10 @@ class TestResult(BaseModel):
     """The record that was champion when the test set was opened; a promotion holds only if it still is."""
     candidate_scores: Scores | None
     champion_scores: Scores | None
+    candidate_slices: tuple[Slice, ...]
+    champion_slices: tuple[Slice, ...]
+    difference: AurocDifference | None
+    """AUROC of the candidate minus that of the champion; the evidence holds its bootstrap interval."""
     evidence: TestEvidence
 
 
@@ -44,6 +49,7 @@ class _Measured:
 
     probabilities: NDArray[np.float64]
     scores: Scores
+    slices: tuple[Slice, ...]
 
 
 def open_test_set(
@@ -64,12 +70,13 @@ def open_test_set(
     if not rows.empty:
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
         openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
-        ours = _measure(store, plan, rows, candidate_bundle, cache)
-        theirs = _measure(store, plan, rows, current.bundle_id, cache) if current else None
+        ours = _measure(store, plan, rows, candidate_bundle, TEST_CANDIDATE, cache)
+        theirs = _measure(store, plan, rows, current.bundle_id, TEST_CHAMPION, cache) if current else None
+    difference = _difference(plan, rows, ours, theirs)
     evidence = TestEvidence(
         candidate=ours.scores.diagnosis if ours else None,
         champion=theirs.scores.diagnosis if theirs else None,
-        difference=_difference(plan, rows, ours, theirs),
+        difference=difference.bootstrap if difference else None,
         has_champion=current is not None,
         candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
         openings=openings,
@@ -79,6 +86,9 @@ def open_test_set(
         champion=current,
         candidate_scores=ours.scores if ours else None,
         champion_scores=theirs.scores if theirs else None,
+        candidate_slices=ours.slices if ours else (),
+        champion_slices=theirs.slices if theirs else (),
+        difference=difference,
         evidence=evidence,
     )
     return TestResult.model_validate(keep(store, plan.retrain_id, _DOCUMENT, result.model_dump(mode="json")))
@@ -90,15 +100,23 @@ def read_test_result(store: ObjectStore, retrain_id: str) -> TestResult | None:
     return None if document is None else TestResult.model_validate(document)
 
 
-def _measure(store: ObjectStore, plan: Plan, rows: pd.DataFrame, bundle_id: str, cache: Path) -> _Measured:
+def _measure(
+    store: ObjectStore, plan: Plan, rows: pd.DataFrame, bundle_id: str, scores_name: str, cache: Path
+) -> _Measured:
     bundle = load_bundle(store, bundle_id)
-    manifest = bundle.manifest
-    probabilities = bundle.probabilities(load_pixels(store, list(rows["image"]), manifest.preprocessing, cache))
-    sampling = sampling_of(plan.config.evaluation, plan.config.seed)
-    return _Measured(probabilities, score(rows, probabilities, manifest.threshold, sampling))
+    manifest, evaluation = bundle.manifest, plan.config.evaluation
+    logits = bundle.graph.logits(load_pixels(store, list(rows["image"]), manifest.preprocessing, cache))
+    keep_scored(store, plan.retrain_id, scores_name, Scored.of(rows, logits))
+    probabilities = manifest.calibration.probabilities(logits)
+    sampling = sampling_of(evaluation, plan.config.seed)
+    scores = score(rows, probabilities, manifest.threshold, sampling)
+    slices = score_slices(rows, probabilities, manifest.threshold, sampling, evaluation.min_slice_patients)
+    return _Measured(probabilities, scores, slices)
 
 
-def _difference(plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None) -> Interval | None:
+def _difference(
+    plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None
+) -> AurocDifference | None:
     if ours is None or theirs is None:
         return None
     return paired_auroc_difference(

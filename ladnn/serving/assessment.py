@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.config import EvaluationConfig
 from ladnn.dataset.version import load_manifest
 from ladnn.errors import ContributionError, ImageRejectedError
-from ladnn.evaluation.validation import Scores, sampling_of, score
+from ladnn.evaluation.slices import Scores, score
+from ladnn.evaluation.validation import sampling_of
 from ladnn.intake.covid_ct import read_labelled_images
 from ladnn.intake.decode import decode
 from ladnn.progress import Steps, no_steps

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    brier_score_loss,
     f1_score,
     precision_score,
     recall_score,
@@ -14,17 +15,13 @@ from sklearn.metrics import (
 )
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.metrics import (
-    DiagnosisMetrics,
-    evaluate_diagnosis,
-    evaluate_lesions,
-    paired_auroc_difference,
-)
+from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics, evaluate_diagnosis, evaluate_lesions
+from ladnn.evaluation.paired import paired_auroc_difference
 from ladnn.labels import LESIONS
 from ladnn.statistics import Bootstrap
 
 QUICK = Bootstrap(n_replicates=20, confidence=0.95, seed=3)
-METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
+METRICS = DIAGNOSIS_METRICS
 
 
 def one_patient_each(n):
@@ -39,6 +36,14 @@ def scored_cases(draw):
     return np.array(labels), np.array(probabilities) / 6
 
 
+def calibration_error(truth, scores):
+    """Guo et al. 2017, equation 3, one bin after the other."""
+    bins = [(scores >= low / 10) & (scores < (low + 1) / 10 if low < 9 else True) for low in range(10)]
+    return sum(
+        inside.sum() * abs(truth[inside].mean() - scores[inside].mean()) for inside in bins if inside.any()
+    ) / len(truth)
+
+
 @settings(deadline=None)
 @given(scored_cases(), st.integers(0, 7))
 def test_metrics_equal_scikit_learn_on_the_known_labels(cases, threshold_of_7):
@@ -49,12 +54,15 @@ def test_metrics_equal_scikit_learn_on_the_known_labels(cases, threshold_of_7):
     called = scores >= threshold
     expected = {
         "auroc": roc_auc_score(truth, scores),
+        "auroc_bootstrap": roc_auc_score(truth, scores),
         "auprc": average_precision_score(truth, scores),
         "sensitivity": recall_score(truth, called),
         "specificity": recall_score(truth, called, pos_label=0),
         "precision": precision_score(truth, called) if called.any() else None,
         "f1": f1_score(truth, called),
         "accuracy": accuracy_score(truth, called),
+        "brier": brier_score_loss(truth, scores),
+        "ece": calibration_error(truth, scores),
     }
 
     measured = evaluate_diagnosis(
@@ -75,11 +83,12 @@ def test_auroc_and_its_interval_agree_with_the_ct_reading_study_of_hanley_and_mc
     labels = np.repeat([0.0, 1.0], [58, 51])
     sampling = Bootstrap(n_replicates=2000, confidence=0.95, seed=1)
 
-    auroc = evaluate_diagnosis(labels, ratings, one_patient_each(109), threshold=0.8, sampling=sampling).auroc
+    measured = evaluate_diagnosis(labels, ratings, one_patient_each(109), threshold=0.8, sampling=sampling)
 
-    assert auroc.value == pytest.approx(0.893, abs=5e-4)
-    assert auroc.low == pytest.approx(0.893 - 1.96 * 0.032, abs=0.015)
-    assert auroc.high == pytest.approx(0.893 + 1.96 * 0.032, abs=0.015)
+    for auroc in (measured.auroc, measured.auroc_bootstrap):
+        assert auroc.value == pytest.approx(0.893, abs=5e-4)
+        assert auroc.low == pytest.approx(0.893 - 1.96 * 0.032, abs=0.015)
+        assert auroc.high == pytest.approx(0.893 + 1.96 * 0.032, abs=0.015)
 
 
 def test_a_hand_worked_case_counts_a_probability_on_the_threshold_as_positive():
@@ -94,15 +103,19 @@ def test_a_hand_worked_case_counts_a_probability_on_the_threshold_as_positive():
     assert measured.f1.value == pytest.approx(2 / 3)
     assert measured.accuracy.value == pytest.approx(3 / 5)
     assert measured.auroc.value == pytest.approx(4.5 / 6)  # 2 + 1.5 + 1 pairs of 6 ranked right
-    assert [getattr(measured, name).n for name in METRICS] == [5, 5, 3, 2, 3, 5, 5]
+    assert measured.brier.value == pytest.approx((0.01 + 0.25 + 0.64 + 0.25 + 0.01) / 5)
+    # Bins of one case each but for the two of 0.5, whose share of positives is a half.
+    assert measured.ece.value == pytest.approx((0.1 + 0.8 + 0.1 + 0) / 5)
+    assert [getattr(measured, name).n for name in METRICS] == [5, 5, 5, 3, 2, 3, 5, 5, 5, 5]
     assert (measured.n_images, measured.n_patients, measured.n_positive, measured.n_unknown) == (5, 4, 3, 1)
+    assert (measured.n_positive_patients, measured.n_negative_patients) == (2, 2)
 
 
 def test_metrics_that_one_class_does_not_define_are_none():
     measured = evaluate_diagnosis(np.zeros(4), np.full(4, 0.2), list("abcd"), threshold=0.5, sampling=QUICK)
 
     undefined = {name for name in METRICS if getattr(measured, name).value is None}
-    assert undefined == {"auroc", "auprc", "sensitivity", "precision", "f1"}
+    assert undefined == {"auroc", "auroc_bootstrap", "auprc", "sensitivity", "precision", "f1"}
     assert measured.specificity.value == 1
 
 
@@ -121,7 +134,8 @@ def test_a_non_finite_probability_leaves_every_metric_none(broken):
     difference = paired_auroc_difference(labels, probabilities, labels, list("abcd"), sampling=QUICK)
 
     assert all(getattr(measured, name).value is None for name in METRICS)
-    assert (difference.value, difference.low, difference.high) == (None, None, None)
+    for interval in (difference.bootstrap, difference.delong):
+        assert (interval.value, interval.low, interval.high) == (None, None, None)
 
 
 def test_metrics_survive_the_way_through_json():
@@ -131,6 +145,38 @@ def test_metrics_survive_the_way_through_json():
 
     assert DiagnosisMetrics.model_validate_json(text) == measured
     assert "nan" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("n_positive", "n_negative", "without_value"),
+    [
+        (5, 5, set()),
+        (4, 5, {"auroc", "auroc_bootstrap", "auprc", "sensitivity", "precision", "f1"}),
+        (5, 4, {"auroc", "auroc_bootstrap", "auprc", "specificity", "precision", "f1"}),
+        (2, 2, set(METRICS)),
+        (0, 9, {"auroc", "auroc_bootstrap", "auprc", "sensitivity", "precision", "f1"}),
+    ],
+)
+def test_with_fewer_patients_than_needed_a_metric_has_no_value(n_positive, n_negative, without_value):
+    # Two images a patient: images do not make up for patients.
+    labels = np.repeat([1.0, 0.0], [2 * n_positive, 2 * n_negative])
+    patients = [f"p{i // 2}" for i in range(labels.size)]
+    probabilities = np.random.default_rng(1).random(labels.size)
+
+    measured = evaluate_diagnosis(labels, probabilities, patients, threshold=0.4, sampling=QUICK, min_patients=5)
+
+    assert {name for name in METRICS if getattr(measured, name).value is None} == without_value
+    assert measured.n_images == labels.size
+
+
+def test_a_lesion_of_too_few_patients_has_no_value():
+    labels, probabilities = np.tile([[1.0], [0.0], [0.0]], 5), np.tile([[0.9], [0.1], [0.2]], 5)
+
+    enough = evaluate_lesions(labels, probabilities, list("abc"), sampling=QUICK, min_patients=1)["GGO"]
+    too_few = evaluate_lesions(labels, probabilities, list("abc"), sampling=QUICK, min_patients=2)["GGO"]
+
+    assert (enough.auroc.value, enough.f1.value) == (1, 1)
+    assert (too_few.auroc.value, too_few.f1.value, too_few.n_known, too_few.n_present) == (None, None, 3, 1)
 
 
 def test_each_lesion_is_measured_on_the_images_where_it_is_known():
@@ -165,8 +211,9 @@ def test_the_paired_difference_is_candidate_minus_champion():
 
     difference = paired_auroc_difference(labels, good, poor, list("abcde"), sampling=QUICK)
 
-    assert difference.value == pytest.approx(1 - 0.5)
-    assert difference.n == 4
+    for interval in (difference.bootstrap, difference.delong):
+        assert interval.value == pytest.approx(1 - 0.5)
+        assert interval.n == 4
 
 
 def test_a_model_differs_from_itself_by_exactly_nothing():
@@ -175,7 +222,9 @@ def test_a_model_differs_from_itself_by_exactly_nothing():
 
     difference = paired_auroc_difference(labels, scores, scores, [f"p{i // 2}" for i in range(60)], sampling=QUICK)
 
-    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    assert (difference.bootstrap.value, difference.bootstrap.low, difference.bootstrap.high) == (0, 0, 0)
+    # DeLong's variance of such a difference is zero: no bounds rather than certain ones.
+    assert (difference.delong.value, difference.delong.low, difference.delong.high) == (0, None, None)
 
 
 @pytest.mark.parametrize(

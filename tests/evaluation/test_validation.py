@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scored_parts import part
 from trained_platform import EXPERIMENT, VARIANT
 
 from ladnn.config import Variant
@@ -10,11 +11,15 @@ from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import DatasetError, DigestMismatchError, RetrainError
 from ladnn.evaluation import validation
-from ladnn.evaluation.validation import Validated, sampling_of, score, select_candidate, validate_variant
-from ladnn.labels import LESIONS
+from ladnn.evaluation.operating_point import choose_threshold
+from ladnn.evaluation.scored import read_scored, validation_scores
+from ladnn.evaluation.slices import score
+from ladnn.evaluation.validation import measure, sampling_of, select_candidate, validate_variant
+from ladnn.labels import LABELS, LESIONS
 from ladnn.model.export import load_safetensors
 from ladnn.model.graph import sigmoid
 from ladnn.model.network import build_network
+from ladnn.model.weights import WeightsSource
 from ladnn.registry.bundle import load_bundle
 from ladnn.statistics import Interval
 from ladnn.training.result import read_file
@@ -29,7 +34,7 @@ def validation_part(platform):
 
 
 def torch_probabilities(platform, pixels):
-    network = build_network(platform.trained.variant, EXPERIMENT.training, seed=99)
+    network = build_network(platform.trained.variant, EXPERIMENT.training, 99, WeightsSource())
     load_safetensors(network, read_file(platform.store, platform.trained.weights))
     with torch.no_grad():
         return sigmoid(network.eval()(torch.from_numpy(np.array(pixels))).numpy())
@@ -52,6 +57,42 @@ def test_validation_measures_the_probabilities_that_the_bundle_gives(trained_pla
     assert validated.scores == score(rows, bundle.probabilities(pixels), bundle.manifest.threshold, sampling)
     assert validated.scores.diagnosis.n_images == trained_platform.version.splits["validation"].n_images
     assert validated.scores.diagnosis.sensitivity.value >= EXPERIMENT.evaluation.target_sensitivity
+
+
+def test_validation_keeps_what_the_model_said_of_each_image(trained_platform):
+    rows, pixels = validation_part(trained_platform)
+    validated, store = trained_platform.validated, trained_platform.store
+
+    kept = read_scored(store, trained_platform.retrain_id, validation_scores(VARIANT))
+
+    bundle = load_bundle(store, trained_platform.bundle_id)
+    np.testing.assert_allclose(kept.logits_of(rows), bundle.graph.logits(pixels), atol=1e-5)
+    np.testing.assert_allclose(validated.calibration.probabilities(kept.logits_of(rows)), bundle.probabilities(pixels))
+    with pytest.raises(DatasetError, match="other images"):
+        kept.logits_of(rows[1:])
+
+
+def drawn_part(n=400, temperature=4.0):
+    """Manifest rows of made-up validation images, and logits that are too sharp by the temperature."""
+    rng = np.random.default_rng(8)
+    rows, _ = part(n)
+    logits = rng.normal(0, 2, (n, 6))
+    rows[list(LABELS)] = (rng.random((n, 6)) < sigmoid(logits)).astype(float)
+    return rows, logits * temperature
+
+
+def test_threshold_and_scores_are_of_calibrated_probabilities():
+    rows, logits = drawn_part()
+
+    validated = measure(EXPERIMENT.variants[0], rows, logits, EXPERIMENT.evaluation, 1)
+
+    assert validated.calibration.temperatures["covid"].value == pytest.approx(4, rel=0.3)
+    probabilities = validated.calibration.probabilities(logits)
+    assert validated.threshold == choose_threshold(rows["covid"].to_numpy(), probabilities[:, 0], 0.9)
+    assert validated.scores == score(rows, probabilities, validated.threshold, sampling_of(EXPERIMENT.evaluation, 1))
+    assert validated.uncalibrated.brier.value > validated.scores.diagnosis.brier.value
+    assert validated.uncalibrated.ece.value > validated.scores.diagnosis.ece.value
+    assert {item.by for item in validated.slices} == {"source", "site", "sex", "age"}
 
 
 def test_a_variant_is_validated_once(platform):
@@ -117,7 +158,8 @@ def result(trained_platform, auroc, task="ladnn", backbone="lite"):
     diagnosis = trained_platform.validated.scores.diagnosis
     measured = diagnosis.model_copy(update={"auroc": Interval(value=auroc, low=None, high=None, n=2)})
     scores = trained_platform.validated.scores.model_copy(update={"diagnosis": measured})
-    return Validated(variant=Variant(backbone=backbone, task=task), threshold=0.5, scores=scores)
+    variant = Variant(backbone=backbone, task=task)
+    return trained_platform.validated.model_copy(update={"variant": variant, "scores": scores})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from ladnn.config import GateConfig, ProbeLimits
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.shortcuts.audit import ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
-from ladnn.evaluation.metrics import DiagnosisMetrics
+from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics
 from ladnn.governance import gates
 from ladnn.governance.decision import approve, decide, read_approval, read_decision
 from ladnn.statistics import Interval
@@ -18,9 +18,15 @@ CONFIG = GateConfig(min_auroc=0.75, max_test_openings=3)
 
 def metrics(auroc):
     measured = Interval(value=auroc, low=None, high=None, n=40)
-    names = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
-    counts = {"n_images": 40, "n_patients": 20, "n_positive": 20, "n_unknown": 0}
-    return DiagnosisMetrics(**dict.fromkeys(names, measured), **counts, threshold=0.5)
+    counts = {
+        "n_images": 40,
+        "n_patients": 20,
+        "n_positive": 20,
+        "n_positive_patients": 10,
+        "n_negative_patients": 10,
+        "n_unknown": 0,
+    }
+    return DiagnosisMetrics(**dict.fromkeys(DIAGNOSIS_METRICS, measured), **counts, threshold=0.5)
 
 
 def audit(verdict="green"):

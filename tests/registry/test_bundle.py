@@ -61,6 +61,7 @@ def test_a_bundle_states_everything_that_a_service_needs(trained_platform):
     assert sorted(bundle.files) == sorted(FILES)
     assert manifest.labels == LABELS
     assert manifest.threshold == trained_platform.validated.threshold
+    assert manifest.calibration == trained_platform.validated.calibration
     assert manifest.validation == trained_platform.validated.scores
     assert manifest.preprocessing == trained_platform.trained.preprocessing
     assert manifest.dataset_version == trained_platform.plan.dataset_version

@@ -1,0 +1,107 @@
+"""AUROC with the interval of DeLong, for images of which several may be one patient's.
+
+Variance: Obuchowski 1997, *Nonparametric analysis of clustered ROC curve data*, Biometrics 53:567-578. With one image
+a patient it is that of DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837-845. The structural components come
+from sorted scores (Sun and Xu 2014, doi:10.1109/LSP.2014.2337313), in time n log n. The interval is symmetric on the
+scale of the AUROC and clipped to its range, as pROC's is.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ladnn.evaluation.cases import Cases
+from ladnn.statistics import FloatArray, Interval, Weights, not_computable
+
+_LEAST_VARIANCE = 1e-12
+"""A variance below it is zero but for rounding: classes are ranked apart, and an interval would claim certainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """An AUROC, and by how much each patient's present and absent images are ranked above it, two arrays (P,)."""
+
+    value: float
+    of_present: Weights
+    of_absent: Weights
+
+
+def auroc_by_delong(cases: Cases, confidence: float) -> Interval:
+    """Return the AUROC of cases with its interval.
+
+    There is no value where a class is missing or a score is not finite, and no bounds where a class has one patient
+    only or the variance is estimated as zero (the classes are ranked apart).
+
+    Args:
+        cases: with scores that need not be probabilities.
+        confidence: two-sided coverage, between 0 and 1.
+    """
+    if not cases.finite or not 0 < cases.n_present < cases.n:
+        return not_computable(cases.n)
+    area = _area(cases, cases.probabilities)
+    return _interval(area.value, _variance(cases, area), cases.n, confidence, (0.0, 1.0))
+
+
+def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: float) -> Interval:
+    """Return the AUROC of cases minus that of other scores of the same cases, for correlated curves.
+
+    Args:
+        cases: with the scores of the first model.
+        others: (N,), scores of the second model for the same cases.
+        confidence: two-sided coverage, between 0 and 1.
+    """
+    if not cases.finite or not np.isfinite(others).all() or not 0 < cases.n_present < cases.n:
+        return not_computable(cases.n)
+    ours, theirs = _area(cases, cases.probabilities), _area(cases, others)
+    gain = _Area(ours.value - theirs.value, ours.of_present - theirs.of_present, ours.of_absent - theirs.of_absent)
+    return _interval(gain.value, _variance(cases, gain), cases.n, confidence, (-1.0, 1.0))
+
+
+def _area(cases: Cases, scores: FloatArray) -> _Area:
+    present, absent = scores[cases.present], scores[~cases.present]
+    above = _share_below(absent, present)  # structural components of the present cases, V10
+    below = 1 - _share_below(present, absent)  # of the absent cases, V01
+    value = float(above.mean())
+    return _Area(
+        value,
+        _summed(above - value, cases.patient[cases.present], cases.n_all_patients),
+        _summed(below - value, cases.patient[~cases.present], cases.n_all_patients),
+    )
+
+
+def _summed(values: Weights, patient: NDArray[np.intp], n_patients: int) -> Weights:
+    return np.bincount(patient, values, n_patients).astype(np.float64)
+
+
+def _share_below(reference: FloatArray, scores: FloatArray) -> Weights:
+    """Return the share of the reference that each score exceeds, ties counting half."""
+    ranked = np.sort(reference)
+    below, not_above = np.searchsorted(ranked, scores, "left"), np.searchsorted(ranked, scores, "right")
+    return (below + not_above) / (2 * ranked.size)
+
+
+def _variance(cases: Cases, area: _Area) -> float | None:
+    """Return the variance of an area (Obuchowski 1997, equation 3); None where a class has one patient only.
+
+    A difference of two areas has components that are differences, which gives both variances less twice the covariance.
+    """
+    n_present, n_absent, n_patients = cases.n_present, cases.n - cases.n_present, area.of_present.size
+    with_present, with_absent = cases.n_patients(present=True), cases.n_patients(present=False)
+    if min(with_present, with_absent) < 2:
+        return None
+    present, absent = area.of_present / n_present, area.of_absent / n_absent
+    return float(
+        with_present / (with_present - 1) * (present @ present)
+        + with_absent / (with_absent - 1) * (absent @ absent)
+        + n_patients / (n_patients - 1) * 2 * (present @ absent)
+    )
+
+
+def _interval(value: float, variance: float | None, n: int, confidence: float, limits: tuple[float, float]) -> Interval:
+    if variance is None or variance < _LEAST_VARIANCE:
+        return Interval(value=value, low=None, high=None, n=n)
+    half_width = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
+    return Interval(value=value, low=max(limits[0], value - half_width), high=min(limits[1], value + half_width), n=n)

@@ -27,6 +27,7 @@ from ladnn.evaluation.validation import Validated, sampling_of, select_candidate
 from ladnn.governance.decision import Decision, decide
 from ladnn.governance.gates import Evidence
 from ladnn.model.network import check_trainable
+from ladnn.model.weights import WeightsSource
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
@@ -111,9 +112,10 @@ def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
 @task(cache_policy=NO_CACHE)
 def plan(version: DatasetVersion, config: ExperimentConfig, force: bool) -> Found:
     """Find out whether there is anything to do, and refuse early what could not be trained."""
+    platform = open_platform()
     for variant in config.variants:
-        check_trainable(variant, config.training)
-    found = plan_retrain(open_platform().store, version.id, config, __version__, force=force)
+        check_trainable(variant, config.training, WeightsSource(platform.weights))
+    found = plan_retrain(platform.store, version.id, config, __version__, force=force)
     say(f"  retrain {found.plan.retrain_id}: {found.state}")
     return found
 

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from ladnn.model.weights import WeightsSource
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.registry.retrain_runs import begin_variant, log_epoch
@@ -33,4 +34,5 @@ def train_variant(retrain_id: str, variant: str) -> None:
         )
 
     with progress_bar(f"train {variant}: steps") as bar:
-        train(store, retrain_id, variant, settings.cache, progress=Progress(on_epoch, bar))
+        weights = WeightsSource(platform.weights)
+        train(store, retrain_id, variant, settings.cache, weights, progress=Progress(on_epoch, bar))

@@ -20,6 +20,8 @@ class Platform:
 
     settings: Settings
     store: ObjectStore
+    weights: ObjectStore | None = None
+    """Folder of the operator's own ImageNet weights."""
 
 
 def open_platform(settings: Settings | None = None) -> Platform:
@@ -38,7 +40,8 @@ def open_platform(settings: Settings | None = None) -> Platform:
     )
     store = open_store(settings.store_url, options)
     store.check_access()
-    return Platform(settings, store)
+    url = settings.weights_url
+    return Platform(settings, store, open_store(url, options, "LADNN_WEIGHTS_URL") if url else None)
 
 
 def check_free_space(settings: Settings) -> None:

@@ -25,6 +25,7 @@ class Settings:
 
     home: Path
     store_url: str
+    weights_url: str | None
     tracking_uri: str = field(repr=False)  # may hold a database password
     s3_endpoint_url: str | None = field(default=None, repr=False)
     s3_access_key_id: str | None = None
@@ -77,12 +78,14 @@ def default_home() -> Path:
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read LADNN_HOME, LADNN_STORE_URL, LADNN_TRACKING_URI, LADNN_PSEUDONYM_KEY, LADNN_S3_ENDPOINT_URL and AWS_*.
+    """Read LADNN_HOME, LADNN_STORE_URL, LADNN_WEIGHTS_URL, LADNN_TRACKING_URI, LADNN_PSEUDONYM_KEY and S3's variables.
+
+    Those are LADNN_S3_ENDPOINT_URL and AWS_*.
 
     Without any of them everything lives under `~/.ladnn` and no server is needed. An empty one counts as not set.
 
     Raises:
-        SettingsError: LADNN_STORE_URL is neither s3://bucket/prefix nor file:///folder.
+        SettingsError: LADNN_STORE_URL or LADNN_WEIGHTS_URL is neither s3://bucket/prefix nor file:///folder.
     """
     given = os.environ if environment is None else environment
     values = {name: value for name, value in given.items() if value}
@@ -90,11 +93,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     keys: Mapping[str, str] = {} if "AWS_SESSION_TOKEN" in values else values
     home = Path(values.get("LADNN_HOME") or default_home()).expanduser().absolute()
     store_url = values.get("LADNN_STORE_URL") or (home / "store").as_uri()
-    if urlsplit(store_url).scheme not in {"file", "s3"}:  # not repeated: it may hold a password
-        raise SettingsError("LADNN_STORE_URL has another scheme; use s3://bucket/prefix or file:///absolute/folder")
+    for name, url in {"LADNN_STORE_URL": store_url, "LADNN_WEIGHTS_URL": values.get("LADNN_WEIGHTS_URL")}.items():
+        if url and urlsplit(url).scheme not in {"file", "s3"}:  # not repeated: it may hold a password
+            raise SettingsError(f"{name} has another scheme; use s3://bucket/prefix or file:///absolute/folder")
     return Settings(
         home=home,
         store_url=store_url,
+        weights_url=values.get("LADNN_WEIGHTS_URL"),
         tracking_uri=values.get("LADNN_TRACKING_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
         s3_endpoint_url=values.get("LADNN_S3_ENDPOINT_URL"),
         s3_access_key_id=keys.get("AWS_ACCESS_KEY_ID"),

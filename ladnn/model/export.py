@@ -4,7 +4,6 @@ Both are free of pickle, and of paths and names of the machine that wrote them.
 """
 
 import copy
-import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,27 +14,40 @@ import onnx
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor, nn
 
 from ladnn.errors import TrainingError, WeightsError
-from ladnn.model.graph import InferenceGraph
+from ladnn.model.graph import LOGITS, MAPS, PIXELS, InferenceGraph
 from ladnn.model.network import LADNN
 
 PARITY_TOLERANCE = 1e-3
-"""Largest difference of a logit between torch and the exported graph."""
+"""Largest difference between torch and the exported graph: of a logit, and of a map relative to the largest value."""
 _PARITY_BATCHES = (1, 5)  # neither is the size of the example, so a batch axis that got fixed shows
-_NOISY_LOGGER = "torch.onnx._internal.exporter._registration"  # warns that torchvision, not used here, is missing
+
+
+class _WithMaps(nn.Module):
+    def __init__(self, network: LADNN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.network.feature_maps(pixels)
+        return self.network.classify(maps), maps
 
 
 def export_onnx(network: LADNN) -> bytes:
-    """Export a network to ONNX, uint8 (batch, S, S) -> float32 (batch, 6 or 1), and compare the two.
+    """Export a network to ONNX and compare the two.
+
+    `pixels` uint8 (batch, S, S) -> `logits` float32 (batch, 6 or 1) and `maps` float32 (batch, C, h, w), the last
+    feature maps.
 
     The network itself is not changed. The same weights and versions give the same bytes.
 
     Raises:
-        TrainingError: the graph's logits are not those of the network.
+        TrainingError: the graph's logits or maps are not those of the network.
     """
-    frozen = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
-    size_px = frozen.preprocessing.size_px
+    frozen = _WithMaps(copy.deepcopy(network)).cpu().to(memory_format=torch.contiguous_format).eval()
+    size_px = network.preprocessing.size_px
     example = torch.zeros(2, size_px, size_px, dtype=torch.uint8)
     with _quiet():
         program = torch.onnx.export(
@@ -43,8 +55,8 @@ def export_onnx(network: LADNN) -> bytes:
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            input_names=["pixels"],
-            output_names=["logits"],
+            input_names=[PIXELS],
+            output_names=[LOGITS, MAPS],
             verbose=False,
         )
     if program is None:
@@ -92,33 +104,30 @@ def _without_traces(model: onnx.ModelProto) -> bytes:
     return data
 
 
-def _check_parity(network: LADNN, data: bytes) -> None:
+def _check_parity(frozen: _WithMaps, data: bytes) -> None:
     graph = InferenceGraph(data)
     generator = np.random.default_rng(0)
     for n in _PARITY_BATCHES:
         pixels = generator.integers(0, 256, (n, graph.size_px, graph.size_px), dtype=np.uint8)
         with torch.no_grad():
-            expected = network(torch.from_numpy(pixels)).numpy()
-        difference = float(np.abs(graph.logits(pixels) - expected).max())
-        if not difference < PARITY_TOLERANCE:  # NaN fails too
-            raise TrainingError(
-                f"a logit of the exported graph is {difference:.2g} off the network's, more than {PARITY_TOLERANCE:g}; "
-                "look for weights that are not finite, then at the versions of torch and onnxscript"
-            )
+            logits, maps = (output.numpy() for output in frozen(torch.from_numpy(pixels)))
+        found_logits, found_maps = graph.logits_and_maps(pixels)
+        differences = {
+            LOGITS: float(np.abs(found_logits - logits).max()),
+            MAPS: float(np.abs(found_maps - maps).max() / max(1.0, float(np.abs(maps).max()))),
+        }
+        for name, difference in differences.items():
+            if not difference < PARITY_TOLERANCE:  # NaN fails too
+                raise TrainingError(
+                    f"the exported graph's {name} are {difference:.2g} off the network's, more than "
+                    f"{PARITY_TOLERANCE:g}; look for weights that are not finite, then at the versions of torch and "
+                    "onnxscript"
+                )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's warnings, which the caller can do nothing about, to itself."""
-
-    def drop(_: logging.LogRecord) -> bool:
-        return False
-
-    logger = logging.getLogger(_NOISY_LOGGER)
-    logger.addFilter(drop)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.removeFilter(drop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

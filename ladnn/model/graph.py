@@ -1,6 +1,7 @@
 """The inference graph: what evaluation and the service run, on ONNX Runtime alone."""
 
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -9,11 +10,14 @@ import numpy.typing as npt
 from ladnn.errors import BundleError
 from ladnn.labels import LABELS
 
+Floats = npt.NDArray[np.float32]
+PIXELS, LOGITS, MAPS = "pixels", "logits", "maps"
+"""Names of the graph's input and outputs."""
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own log
 
 
 class InferenceGraph:
-    """An ONNX model from 8-bit grey slices to logits, on the CPU; safe to use from several threads."""
+    """An ONNX model from 8-bit grey slices to logits and feature maps, on the CPU; safe to use from several threads."""
 
     def __init__(self, data: bytes, n_threads: int | None = None) -> None:
         """Load a graph.
@@ -35,23 +39,26 @@ class InferenceGraph:
             raise BundleError(
                 f"the inference graph cannot be loaded ({type(error).__name__}); export it again"
             ) from error
-        self.size_px, self.n_outputs = self._check_signature()
+        self.size_px, self.n_outputs, self.maps_shape = self._check_signature()
 
-    def _check_signature(self) -> tuple[int, int]:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        described = [(item.name, item.type, item.shape) for item in (*inputs, *outputs)]
-        if len(inputs) == len(outputs) == 1:
-            (_, in_type, in_shape), (_, out_type, out_shape) = described
-            fits_input = in_type == "tensor(uint8)" and len(in_shape) == 3 and in_shape[1] == in_shape[2]
-            fits_output = out_type == "tensor(float)" and len(out_shape) == 2 and out_shape[1] in (1, len(LABELS))
-            if fits_input and fits_output and isinstance(in_shape[1], int):
-                return in_shape[1], int(out_shape[1])
+    def _check_signature(self) -> tuple[int, int, tuple[int, int, int]]:
+        """Return the side of the input, the number of logits and the shape of an image's maps."""
+        inputs = {item.name: (item.type, item.shape) for item in self._session.get_inputs()}
+        outputs = {item.name: (item.type, item.shape) for item in self._session.get_outputs()}
+        if set(inputs) == {PIXELS} and set(outputs) == {LOGITS, MAPS}:
+            (in_type, (_, *side)), (out_type, (_, *width)) = inputs[PIXELS], outputs[LOGITS]
+            maps_type, (_, *maps) = outputs[MAPS]
+            types = (in_type, out_type, maps_type) == ("tensor(uint8)", "tensor(float)", "tensor(float)")
+            fixed = all(isinstance(length, int) for length in (*side, *maps))
+            square = len(side) == 2 and side[0] == side[1]
+            if types and fixed and square and width in ([1], [len(LABELS)]) and len(maps) == 3:
+                return side[0], width[0], (maps[0], maps[1], maps[2])
         raise BundleError(
-            f"the inference graph has {described}, not one uint8 (batch, size, size) input and one float "
-            f"(batch, {len(LABELS)} or 1) output; export it with ladnn.model.export"
+            f"the inference graph has {inputs} -> {outputs}, not uint8 {PIXELS!r} (batch, size, size) -> float {LOGITS!r} "
+            f"(batch, {len(LABELS)} or 1) and {MAPS!r} (batch, channels, height, width); export it with ladnn.model.export"
         )
 
-    def logits(self, pixels: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float32]:
+    def logits(self, pixels: npt.NDArray[np.uint8], batch_size: int = 32) -> Floats:
         """Run the graph over slices.
 
         Args:
@@ -64,17 +71,42 @@ class InferenceGraph:
         Raises:
             BundleError: the slices have another type or size than the graph.
         """
+        result = np.empty((len(pixels), self.n_outputs), dtype=np.float32)
+        for rows, outputs in self._run(pixels, batch_size, [LOGITS]):
+            result[rows] = outputs[0]
+        return result
+
+    def logits_and_maps(self, pixels: npt.NDArray[np.uint8], batch_size: int = 32) -> tuple[Floats, Floats]:
+        """Run the graph over slices, for attention maps.
+
+        Args:
+            pixels: as in `logits`.
+            batch_size: as in `logits`.
+
+        Returns:
+            The logits, and the last feature maps, after their activation, float32 (N, *maps_shape), which take some
+            hundred kilobytes a slice.
+
+        Raises:
+            BundleError: the slices have another type or size than the graph.
+        """
+        logits = np.empty((len(pixels), self.n_outputs), dtype=np.float32)
+        maps = np.empty((len(pixels), *self.maps_shape), dtype=np.float32)
+        for rows, outputs in self._run(pixels, batch_size, [LOGITS, MAPS]):
+            logits[rows], maps[rows] = outputs
+        return logits, maps
+
+    def _run(
+        self, pixels: npt.NDArray[np.uint8], batch_size: int, names: list[str]
+    ) -> Iterator[tuple[slice, list[Floats]]]:
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (self.size_px, self.size_px):
             raise BundleError(
                 f"the inference graph takes uint8 (N, {self.size_px}, {self.size_px}) slices, not {pixels.dtype} "
                 f"{pixels.shape}; apply its bundle's preprocessing first"
             )
-        result = np.empty((len(pixels), self.n_outputs), dtype=np.float32)
-        name = self._session.get_inputs()[0].name
         for start in range(0, len(pixels), batch_size):
-            batch = np.ascontiguousarray(pixels[start : start + batch_size])
-            result[start : start + batch_size] = self._session.run(None, {name: batch})[0]
-        return result
+            rows = slice(start, start + batch_size)
+            yield rows, self._session.run(names, {PIXELS: np.ascontiguousarray(pixels[rows])})
 
 
 def _silent_runtime() -> ModuleType:

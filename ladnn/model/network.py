@@ -6,11 +6,16 @@ The network takes 8-bit grey and normalises it itself, so the exported graph doe
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, relu
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LESIONS
-from ladnn.model.backbones import backbone, build_features, imagenet_weights
+from ladnn.model.architectures import Extractor
+from ladnn.model.backbones import backbone
 from ladnn.model.preprocessing import Preprocessing
+from ladnn.model.weights import WeightsSource
+
+_POOLED_SIDE = 7  # of torchvision's average pooling before fully connected layers
 
 
 class LADNN(nn.Module):
@@ -23,15 +28,16 @@ class LADNN(nn.Module):
     std: Tensor
 
     def __init__(
-        self, features: nn.Module, n_features: int, preprocessing: Preprocessing, dropout: float, with_lesions: bool
+        self, extractor: Extractor, n_channels: int, preprocessing: Preprocessing, dropout: float, with_lesions: bool
     ) -> None:
         """Put the parts together.
 
         Args:
-            features: module (B, 3, S, S) float32 -> (B, n_features, h, w).
-            n_features: channels that it returns.
+            extractor: parts of the backbone.
+            n_channels: channels of its last feature maps.
             preprocessing: its input's size and normalisation.
-            dropout: probability of dropping a pooled feature in training.
+            dropout: probability of dropping, in training, an input of the heads or of a fully connected layer but the
+                first.
             with_lesions: add the lesion head.
         """
         super().__init__()
@@ -39,51 +45,65 @@ class LADNN(nn.Module):
         # Not persistent: the constants belong to the preprocessing, not to the learned weights.
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
-        self.features = features
+        self.features = extractor.features
+        self.embedding = nn.ModuleList(extractor.embedding)
         self.dropout = nn.Dropout(dropout)
+        n_features = extractor.embedding[-1].out_features if extractor.embedding else n_channels
         self.diagnosis = nn.Linear(n_features, 1)
         self.lesions = nn.Linear(n_features, len(LESIONS)) if with_lesions else None
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
-        """Return the last feature maps, float (B, n_features, h, w), of uint8 (B, S, S) pixels."""
+        """Return the last feature maps, float (B, C, h, w), of uint8 (B, S, S) pixels."""
         images = (pixels.to(self.mean.dtype).unsqueeze(1) - self.mean) / self.std
         maps: Tensor = self.features(images)
         return maps
 
+    def embed(self, maps: Tensor) -> Tensor:
+        """Return the heads' input, float (B, E): the maps' means, or what the fully connected layers make of them."""
+        if not self.embedding:
+            return maps.mean(dim=(2, 3))
+        first, *others = self.embedding
+        values = relu(first(adaptive_avg_pool2d(maps, _POOLED_SIDE).flatten(1)))
+        for layer in others:
+            values = relu(layer(self.dropout(values)))
+        return values
+
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""
-        pooled = self.dropout(maps.mean(dim=(2, 3)))
-        diagnosis: Tensor = self.diagnosis(pooled)
-        return diagnosis if self.lesions is None else torch.cat([diagnosis, self.lesions(pooled)], dim=1)
+        embedding = self.dropout(self.embed(maps))
+        diagnosis: Tensor = self.diagnosis(embedding)
+        return diagnosis if self.lesions is None else torch.cat([diagnosis, self.lesions(embedding)], dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits, (B, 6) or (B, 1), of uint8 (B, S, S) pixels."""
         return self.classify(self.feature_maps(pixels))
 
 
-def check_trainable(variant: Variant, training: TrainingConfig) -> None:
+def check_trainable(variant: Variant, training: TrainingConfig, weights: WeightsSource) -> None:
     """Find out before any work whether a variant's backbone and its weights are to be had.
 
     Raises:
         ConfigError: the backbone is unknown.
-        WeightsError: the ImageNet weights are not installed, or are not the pinned ones.
+        WeightsError: the ImageNet weights are not to be had, or are not the pinned ones.
+        StoreError: the operator's folder of weights cannot be used.
     """
     chosen = backbone(variant.backbone)
-    if training.pretrained:
-        imagenet_weights(chosen.weights)
+    if training.weights == "imagenet":
+        weights.read(chosen.weights)
 
 
-def build_network(variant: Variant, training: TrainingConfig, seed: int) -> LADNN:
+def build_network(variant: Variant, training: TrainingConfig, seed: int, weights: WeightsSource) -> LADNN:
     """Build a variant's network, on the CPU; the seed decides all random weights, the global generator is left alone.
 
     Raises:
         ConfigError: the backbone is unknown.
-        WeightsError: the ImageNet weights are not installed, or are not the pinned ones.
+        WeightsError: the ImageNet weights are not to be had, or are not the pinned ones.
+        StoreError: the operator's folder of weights cannot be used.
     """
     chosen = backbone(variant.backbone)
-    features = build_features(variant.backbone, training.pretrained, seed)
+    extractor = chosen.build(seed, weights.read(chosen.weights) if training.weights == "imagenet" else None)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return LADNN(
-            features, chosen.n_features, chosen.preprocessing, training.dropout, with_lesions=variant.task == "ladnn"
+            extractor, chosen.n_channels, chosen.preprocessing, training.dropout, with_lesions=variant.task == "ladnn"
         )

@@ -89,8 +89,13 @@ class S3Options:
     region: str | None = None
 
 
-def open_store(url: str, s3: S3Options | None = None) -> ObjectStore:
-    """Open the store that a URL names, without touching it yet; `s3` only matters to `s3://` URLs.
+def open_store(url: str, s3: S3Options | None = None, variable: str = "LADNN_STORE_URL") -> ObjectStore:
+    """Open the store that a URL names, without touching it yet.
+
+    Args:
+        url: `s3://bucket/prefix` or `file:///absolute/path`.
+        s3: how to reach an S3 server.
+        variable: the setting that errors name.
 
     Raises:
         SettingsError: the URL is none that ladnn knows; the message does not repeat it, as it may hold a password.
@@ -98,34 +103,34 @@ def open_store(url: str, s3: S3Options | None = None) -> ObjectStore:
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise SettingsError(f"LADNN_STORE_URL is not a URL; {_FORMS}")
+        raise SettingsError(f"{variable} is not a URL; {_FORMS}")
     if scheme == "file":
-        return _open_file(rest)
+        return _open_file(rest, variable)
     if scheme == "s3":
-        return _open_s3(rest, s3 or S3Options())
-    raise SettingsError(f"LADNN_STORE_URL has the unknown scheme {scheme!r}; {_FORMS}")
+        return _open_s3(rest, s3 or S3Options(), variable)
+    raise SettingsError(f"{variable} has the unknown scheme {scheme!r}; {_FORMS}")
 
 
-def _open_file(path: str) -> ObjectStore:
+def _open_file(path: str, variable: str) -> ObjectStore:
     from ladnn.store.file import FileStore
 
     if not path.startswith("/"):
-        raise SettingsError(f"LADNN_STORE_URL names no absolute path after file://; {_FORMS}")
+        raise SettingsError(f"{variable} names no absolute path after file://; {_FORMS}")
     return FileStore(Path(unquote(path)))
 
 
-def _open_s3(rest: str, options: S3Options) -> ObjectStore:
+def _open_s3(rest: str, options: S3Options, variable: str) -> ObjectStore:
     from ladnn.store.s3 import S3Store  # boto3 takes most of a second to import
 
     bucket, _, prefix = rest.partition("/")
     prefix = prefix.rstrip("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]+", bucket):
-        raise SettingsError(f"LADNN_STORE_URL names no valid bucket after s3://; {_FORMS}")
+        raise SettingsError(f"{variable} names no valid bucket after s3://; {_FORMS}")
     if prefix:
         try:
             check_key(prefix)
         except StoreError as error:
-            raise SettingsError(f"LADNN_STORE_URL names an unusable prefix: {error}") from error
+            raise SettingsError(f"{variable} names an unusable prefix: {error}") from error
     return S3Store(bucket, prefix, options)
 
 

@@ -158,7 +158,7 @@ class _Loop:
             group["lr"] = self.training.learning_rate * factor
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.network(batch.pixels)
-        loss = joint_loss(logits, batch.labels, self.training.diagnosis_weight, self.training.label_smoothing)
+        loss = joint_loss(logits, batch.labels, self.training)
         if not torch.isfinite(loss.total):
             raise NonFiniteLossError(epoch, tuple(sorted(batch.rows.tolist())))
         self.optimizer.zero_grad()
@@ -174,7 +174,7 @@ class _Loop:
         if not torch.isfinite(logits).all():
             raise TrainingError("the logits on validation are not finite; lower training.learning_rate")
         labels = torch.from_numpy(np.array(validation.labels))
-        loss = joint_loss(logits, labels, self.training.diagnosis_weight, label_smoothing=0.0)
+        loss = joint_loss(logits, labels, self.training.model_copy(update={"label_smoothing": 0.0}))
         known = ~torch.isnan(labels)
         knows_lesions = self.network.lesions is not None and bool(known[:, 1:].any())
         diagnosed = known[:, 0]

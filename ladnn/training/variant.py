@@ -19,6 +19,7 @@ from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
 from ladnn.model.preprocessing import Preprocessing
+from ladnn.model.weights import WeightsSource
 from ladnn.progress import Steps, no_steps
 from ladnn.retrain import PREFIX, Plan, keep, required_plan
 from ladnn.store import ObjectStore
@@ -40,6 +41,7 @@ def train_variant(
     retrain_id: str,
     variant_name: str,
     cache: Path,
+    weights: WeightsSource = WeightsSource(),  # noqa: B008 (frozen)
     on_decoded: Steps = no_steps,
     progress: Progress = Progress(),  # noqa: B008 (frozen)
 ) -> Trained:
@@ -50,6 +52,7 @@ def train_variant(
         retrain_id: a planned retrain.
         variant_name: one of its variants.
         cache: folder of the pixel cache.
+        weights: where ImageNet weights come from.
         on_decoded: told how many images are decoded.
         progress: told of steps and epochs.
 
@@ -63,7 +66,7 @@ def train_variant(
     started_s = time.perf_counter()
     plan = required_plan(store, retrain_id)
     variant = _variant(plan, variant_name)
-    network = build_network(variant, plan.config.training, plan.config.seed)
+    network = build_network(variant, plan.config.training, plan.config.seed, weights)
     parts = _parts(store, plan, variant, cache, on_decoded)
     try:
         epochs = fit(network, parts.train, parts.validation, plan.config.training, plan.config.seed, progress)

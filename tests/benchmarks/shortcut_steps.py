@@ -32,8 +32,9 @@ from ladnn.dataset.shortcuts.probes import describe, framed_file
 from ladnn.intake.covid_ct import read_labelled_images
 from ladnn.intake.decode import decode
 from ladnn.labels import DIAGNOSIS, LABELS
-from ladnn.model.backbones import build_features
+from ladnn.model.backbones import backbone
 from ladnn.model.network import build_network
+from ladnn.model.weights import WeightsSource
 from ladnn.statistics import Bootstrap, Interval, auroc_interval
 from ladnn.training.fit import fit
 
@@ -117,7 +118,8 @@ def shown(interval: Interval) -> str:
 
 
 def features_of(pictures: np.ndarray) -> np.ndarray:
-    network = build_features(BACKBONE, True, SEED).eval()
+    entry = backbone(BACKBONE)
+    network = entry.build(SEED, WeightsSource().read(entry.weights)).features.eval()
     found = []
     with torch.no_grad():
         for start in range(0, len(pictures), 32):
@@ -160,7 +162,7 @@ def validation_auroc(data: Collection, pictures: np.ndarray, epochs: int) -> Int
     training = training.model_copy(update={"epochs": epochs})
     labels, train = data.table[list(LABELS)].to_numpy(np.float32), data.in_training
     parts = [LabelledPixels(pictures[part], labels[part]) for part in (train, ~train)]
-    network = build_network(Variant(backbone=BACKBONE, task="ladnn"), training, SEED)
+    network = build_network(Variant(backbone=BACKBONE, task="ladnn"), training, SEED, WeightsSource())
     fit(network, *parts, training, SEED)
     with torch.no_grad():
         logits = torch.cat([network(b.pixels)[:, 0] for b in evaluation_batches(parts[1], 32, torch.device("cpu"))])

@@ -26,7 +26,7 @@ MARKERS = (
 def test_killed_at_every_stage_it_finishes_without_duplicates(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     assert home.run("phantoms", "--patients", 24, "--slices", 1, "--seed", 3).code == 0
-    training = {"epochs": 2, "batch_size": 16, "pretrained": True}
+    training = {"epochs": 2, "batch_size": 16}
     config = write_config(tmp_path / "two.toml", training=training, gates={"min_auroc": 0.5})
     for marker in MARKERS:
         reached, said = home.run_until(marker, "retrain", "--config", config, "--json")

@@ -8,11 +8,12 @@ import torch
 from ladnn.config import TrainingConfig, Variant
 from ladnn.model.export import export_onnx
 from ladnn.model.network import LADNN, build_network
+from ladnn.model.weights import WeightsSource
 
 
 def _small_network(task: str, seed: int = 7) -> LADNN:
     variant = Variant(backbone="efficientnet_lite0", task=task)
-    network = build_network(variant, TrainingConfig(pretrained=False), seed)
+    network = build_network(variant, TrainingConfig(weights="random"), seed, WeightsSource())
     network.preprocessing = network.preprocessing.model_copy(update={"size_px": 64})
     return network
 

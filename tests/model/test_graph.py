@@ -17,11 +17,16 @@ def test_batches_threads_and_memory_maps_do_not_change_the_logits(exported, tmp_
     result = InferenceGraph(exported, n_threads=1).logits(mapped, batch_size=2)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, expected, atol=1e-4)
+    logits, maps = InferenceGraph(exported, n_threads=1).logits_and_maps(mapped, batch_size=2)
+    np.testing.assert_array_equal(logits, result)
+    np.testing.assert_allclose(maps, InferenceGraph(exported).logits_and_maps(pixels)[1], atol=1e-4)
 
 
 def test_no_slices_give_no_logits(exported):
     graph = InferenceGraph(exported)
-    assert graph.logits(np.empty((0, 64, 64), np.uint8)).shape == (0, graph.n_outputs) == (0, 6)
+    nothing = np.empty((0, 64, 64), np.uint8)
+    assert graph.logits(nothing).shape == (0, graph.n_outputs) == (0, 6)
+    assert graph.logits_and_maps(nothing)[1].shape == (0, *graph.maps_shape) == (0, 1280, 2, 2)
 
 
 def test_slices_of_another_size_or_type_are_refused(exported):
@@ -31,14 +36,27 @@ def test_slices_of_another_size_or_type_are_refused(exported):
             graph.logits(pixels)
 
 
-def _foreign_model(elem_type: int) -> bytes:
-    shape = ["batch", 64, 64]
-    node = helper.make_node("Identity", ["x"], ["y"])
-    tensors = [helper.make_tensor_value_info(name, elem_type, shape) for name in "xy"]
-    graph = helper.make_graph([node], "foreign", tensors[:1], tensors[1:])
+OUTPUTS = {"logits": ["batch", 6], "maps": ["batch", 8, 2, 2]}
+
+
+def _model(elem_type=TensorProto.UINT8, shape=("batch", 64, 64), outputs=OUTPUTS) -> bytes:
+    """A graph that returns zeros, of a LA-DNN's signature unless told otherwise."""
+    nodes = []
+    for name, sides in outputs.items():
+        lengths = helper.make_tensor(f"{name}_shape", TensorProto.INT64, [len(sides)], [1, *sides[1:]])
+        nodes.append(helper.make_node("Constant", [], [f"{name}_shape"], value=lengths))
+        nodes.append(helper.make_node("ConstantOfShape", [f"{name}_shape"], [name]))
+    pixels = helper.make_tensor_value_info("pixels", elem_type, shape)
+    described = [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, sides in outputs.items()]
+    graph = helper.make_graph(nodes, "foreign", [pixels], described)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def test_the_signature_is_read_from_the_graph():
+    graph = InferenceGraph(_model())
+    assert (graph.size_px, graph.n_outputs, graph.maps_shape) == (64, 6, (8, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +64,13 @@ def _foreign_model(elem_type: int) -> bytes:
     [
         (b"", "cannot be loaded"),
         (b"no graph at all", "cannot be loaded"),
-        (_foreign_model(TensorProto.UINT8), "output"),
-        (_foreign_model(TensorProto.FLOAT), "input"),
+        (_model(elem_type=TensorProto.FLOAT), "not uint8"),
+        (_model(shape=("batch", 64, 32)), "not uint8"),
+        (_model(shape=("batch", 3, 64, 64)), "not uint8"),
+        (_model(shape=("batch", "side", "side")), "not uint8"),
+        (_model(outputs={"logits": ["batch", 6]}), "'maps'"),
+        (_model(outputs=OUTPUTS | {"logits": ["batch", 4]}), "6 or 1"),
+        (_model(outputs=OUTPUTS | {"maps": ["batch", 8, 2]}), "'maps'"),
     ],
 )
 def test_bytes_that_are_no_graph_of_a_ladnn_are_refused(data, message):

@@ -4,6 +4,7 @@ import torch
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LABELS
 from ladnn.model.network import build_network
+from ladnn.model.weights import WeightsSource
 
 
 @pytest.mark.parametrize(("task", "n_outputs"), [("ladnn", len(LABELS)), ("baseline", 1)])
@@ -28,10 +29,34 @@ def test_attention_can_use_the_two_halves_of_the_network(trained_like):
         assert torch.equal(trained_like.classify(trained_like.feature_maps(pixels)), trained_like(pixels))
 
 
+def test_averaged_maps_are_the_heads_input(trained_like):
+    maps = torch.rand(2, 1280, 3, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        pooled = maps.mean((2, 3))
+        torch.testing.assert_close(trained_like.embed(maps), pooled)
+        expected = torch.cat([head(pooled) for head in (trained_like.diagnosis, trained_like.lesions)], 1)
+        torch.testing.assert_close(trained_like.classify(maps), expected)
+
+
+def test_vgg_keeps_its_fully_connected_layers_by_the_names_that_its_weights_have():
+    training = TrainingConfig(weights="random", dropout=0.5)
+    network = build_network(Variant(backbone="vgg16", task="ladnn"), training, 1, WeightsSource())
+    state = network.state_dict()
+    assert state["embedding.0.weight"].shape == (4096, 512 * 7 * 7)
+    assert state["embedding.1.weight"].shape == (4096, 4096)
+    assert state["lesions.weight"].shape == (5, 4096)
+    maps = torch.rand(2, 512, 7, 7, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first = torch.relu(maps.flatten(1) @ state["embedding.0.weight"].T + state["embedding.0.bias"])
+        second = torch.relu(first @ state["embedding.1.weight"].T + state["embedding.1.bias"])
+        torch.testing.assert_close(network.eval().embed(maps), second)
+        assert not torch.equal(network.train().embed(maps), second)  # dropped out between the two
+
+
 def test_the_heads_depend_on_the_seed_alone():
-    variant, training = Variant(backbone="efficientnet_lite0", task="ladnn"), TrainingConfig()
+    variant, training = Variant(backbone="efficientnet_lite0", task="ladnn"), TrainingConfig(weights="imagenet")
     before = torch.random.get_rng_state()
-    first, again, other = (build_network(variant, training, seed) for seed in (1, 1, 2))
+    first, again, other = (build_network(variant, training, seed, WeightsSource()) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.lesions.weight, again.lesions.weight)
     assert not torch.equal(first.diagnosis.weight, other.diagnosis.weight)

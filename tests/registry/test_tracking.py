@@ -37,12 +37,12 @@ def test_a_second_process_finds_the_runs_of_the_first(open_tracking):
 
 def test_runs_carry_their_names_tags_and_parameters(tracking):
     parent = tracking.parent_run("r-1", {"ladnn.reason": "new data"})
-    child = tracking.variant_run("r-1", "lite0-ladnn", {"epochs": 1, "pretrained": True})
+    child = tracking.variant_run("r-1", "lite0-ladnn", {"epochs": 1, "weights": "imagenet"})
 
     run = run_of(tracking, child)
     assert run.info.run_name == "lite0-ladnn"
     assert run.data.tags["mlflow.parentRunId"] == parent
-    assert run.data.params == {"epochs": "1", "pretrained": "True"}
+    assert run.data.params == {"epochs": "1", "weights": "imagenet"}
     assert run_of(tracking, parent).info.run_name == "r-1"
     assert run_of(tracking, parent).data.tags["ladnn.reason"] == "new data"
 

@@ -169,6 +169,8 @@ def test_other_urls_are_refused_without_repeating_a_password(url: str) -> None:
     with pytest.raises(SettingsError, match="LADNN_STORE_URL") as caught:
         open_store(url)
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(SettingsError, match="LADNN_WEIGHTS_URL"):
+        open_store(url, variable="LADNN_WEIGHTS_URL")
 
 
 def test_a_file_url_may_hold_escaped_characters(tmp_path: Path) -> None:

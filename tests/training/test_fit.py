@@ -10,6 +10,7 @@ from ladnn.config import TrainingConfig, Variant
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN, build_network
+from ladnn.model.weights import WeightsSource
 from ladnn.training.fit import NonFiniteLossError, Progress, fit, learning_rate_factor
 
 
@@ -32,10 +33,10 @@ def _part(n: int = 8, size_px: int = 64) -> LabelledPixels:
 
 
 def _network(training: TrainingConfig, task: str = "ladnn") -> LADNN:
-    return build_network(Variant(backbone="efficientnet_lite0", task=task), training, 3)
+    return build_network(Variant(backbone="efficientnet_lite0", task=task), training, 3, WeightsSource())
 
 
-QUICK = TrainingConfig(epochs=2, batch_size=4, pretrained=False)
+QUICK = TrainingConfig(epochs=2, batch_size=4, weights="random")
 
 
 def test_eight_images_can_be_learned_by_heart():

@@ -66,12 +66,12 @@ def test_a_retrain_or_variant_that_does_not_exist_is_named(trained_platform):
 
 
 def test_an_unknown_backbone_is_a_config_error(platform):
-    variant = EXPERIMENT.variants[0].model_copy(update={"backbone": "resnet18"})
+    variant = EXPERIMENT.variants[0].model_copy(update={"backbone": "alexnet"})
     config = EXPERIMENT.model_copy(update={"variants": (variant,)})
     plan = plan_retrain(platform.store, platform.plan.dataset_version, config, "0.0.1", force=False).plan
 
     with pytest.raises(ConfigError, match="efficientnet_lite0"):
-        train_variant(platform.store, plan.retrain_id, "resnet18-ladnn", platform.settings.cache)
+        train_variant(platform.store, plan.retrain_id, "alexnet-ladnn", platform.settings.cache)
 
 
 def test_a_diverging_loss_names_the_images_and_leaves_the_variant_untrained(platform):

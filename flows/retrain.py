@@ -33,8 +33,10 @@ from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import check_replaceable, promote_challenger
+from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
+from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
 from ladnn.registry.tracking import Tracking, open_tracking
@@ -160,7 +162,7 @@ def validate_and_select(current: Plan) -> Validated:
     for variant in current.config.variants:
         validated = validate_variant(platform.store, current, variant.name, platform.settings.cache)
         run_id = retrain_runs.begin_variant(tracking, current, variant.name)
-        retrain_runs.log_validation(tracking, run_id, validated.scores, validated.threshold)
+        retrain_runs.log_validation(tracking, run_id, validated)
         results.append(validated)
     return select_candidate(results)
 
@@ -214,6 +216,8 @@ def conclude(current: Plan, decision: Decision, model_version: str | None, clock
     """End the retrain, in the store last of all."""
     store, tracking = open_platform().store, _tracking()
     status = ENDINGS[decision.outcome]
+    run_id = tracking.parent_run(current.retrain_id, {})
+    retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
     retrain_runs.end(tracking, summarise(store, current, status))
     finish_retrain(store, current.retrain_id, status, model_version, clock.times())
     say(f"retrain {current.retrain_id}: {status}")

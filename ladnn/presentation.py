@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ladnn.dataset.split import SPLITS
+from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.governance.decision import Decision
 from ladnn.intake.quarantine import Case
 from ladnn.registry.summary import RetrainSummary, VariantSummary
 from ladnn.serving.assessment import Assessment
 from ladnn.settings import Settings, default_home
-from ladnn.statistics import Interval
 
 _WIDTH = 160
 
@@ -40,15 +40,6 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
     _print_next(console, summary, settings, config)
 
 
-def number(interval: Interval) -> str:
-    """Return a value with its interval, such as `0.912 [0.851, 0.960]`; n/a where there are not enough cases."""
-    if interval.value is None:
-        return "n/a"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
     """Return a plain table; cells are text, never markup."""
     result = Table(title=title, title_justify="left")
@@ -68,16 +59,16 @@ def _variants(variants: Sequence[VariantSummary]) -> Table:
     rows = [
         (
             v.name,
-            number(v.auroc),
+            str(v.auroc),
             *(
                 f"{m.value:.3f}" if m.value is not None else "n/a"
-                for m in (v.sensitivity, v.specificity, v.f1, v.accuracy)
+                for m in (v.sensitivity, v.specificity, v.f1, v.accuracy, v.ece)
             ),
             f"{v.seconds:.0f}",
         )
         for v in variants
     ]
-    columns = ("variant", "validation AUROC [CI]", "sensitivity", "specificity", "F1", "accuracy", "seconds")
+    columns = ("variant", "validation AUROC [CI]", "sensitivity", "specificity", "F1", "accuracy", "ECE", "seconds")
     return table(columns, rows, "variants, on validation at their operating point")
 
 
@@ -85,7 +76,7 @@ def _print_decision(console: Console, decision: Decision) -> None:
     rows = [
         (
             gate.name,
-            number(gate.interval) if gate.interval else ("n/a" if gate.value is None else f"{gate.value:.3f}"),
+            str(gate.interval) if gate.interval else ("n/a" if gate.value is None else f"{gate.value:.3f}"),
             "n/a" if gate.limit is None else f"{gate.limit:.3f}",
             str(gate.n),
             gate.verdict.value,
@@ -132,6 +123,7 @@ def _print_next(console: Console, summary: RetrainSummary, settings: Settings, c
         store = f"--backend-store-uri {shlex.quote(settings.tracking_uri)}"
         commands.append(f"MLFLOW_DISABLE_TELEMETRY=true {_typed('mlflow')} ui {store}")
     again = f"{ladnn} retrain --config {shlex.quote(str(config))}"
+    commands += [f"{ladnn} metrics", f"{ladnn} figures --out figures"]
     commands += [f"{ladnn} history", f"{again}   # after new contributions, or with --force"]
     console.print("next:")
     for command in commands:
@@ -155,9 +147,9 @@ def print_assessment(assessment: Assessment) -> None:
     )
     if assessment.n_known_to_model:
         console.print(f"caution: {assessment.n_known_to_model} of them stand in the model's own dataset version")
-    names = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
-    console.print(table(("diagnosis", "value [CI]"), [(name, number(getattr(diagnosis, name))) for name in names]))
-    rows = [(code, number(m.auroc), number(m.f1), str(m.n_known), str(m.n_present)) for code, m in lesions.items()]
+    values = [(name, str(getattr(diagnosis, name))) for name in DIAGNOSIS_METRICS]
+    console.print(table(("diagnosis", "value [CI]"), values))
+    rows = [(code, str(m.auroc), str(m.f1), str(m.n_known), str(m.n_present)) for code, m in lesions.items()]
     console.print(table(("lesion", "AUROC [CI]", "F1 [CI]", "known", "present"), rows))
 
 

@@ -89,6 +89,20 @@ def required_plan(store: ObjectStore, retrain_id: str) -> Plan:
     return plan
 
 
+def chosen_plan(store: ObjectStore, retrain_id: str | None) -> Plan:
+    """Return the plan of a retrain; without an id of the one that was planned last.
+
+    Raises:
+        RetrainError: there is no such retrain, or none at all.
+    """
+    if retrain_id is not None:
+        return required_plan(store, retrain_id)
+    plans = [required_plan(store, name) for name in retrain_ids(store)]
+    if not plans:
+        raise RetrainError(f"nothing has been retrained in {store.url} yet; run `ladnn retrain --config FILE`")
+    return max(plans, key=lambda plan: plan.planned_at)
+
+
 def read(store: ObjectStore, retrain_id: str, name: str) -> Any:
     """Read a document of a retrain; None where its stage has not finished."""
     key = document_key(retrain_id, name)

@@ -55,6 +55,13 @@ class Interval(BaseModel):
     high: FiniteFloat | None
     n: int = Field(ge=0)
 
+    def __str__(self) -> str:
+        """Show the value with its interval, such as `0.912 [0.851, 0.960]`; n/a where there are not enough cases."""
+        if self.value is None:
+            return "n/a"
+        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{bounds}"
+
 
 def not_computable(n: int) -> Interval:
     """Return the interval of a metric that `n` cases do not define."""

@@ -69,14 +69,14 @@ def accept(
 
 
 def _print_audit(result: "ShortcutAudit") -> None:
-    from ladnn.presentation import number, open_console, table
+    from ladnn.presentation import open_console, table
 
     console = open_console()
     rows = [
         (
             item.probe,
             item.stage,
-            number(item.auroc),
+            str(item.auroc),
             f"{item.limits.amber:.2f} / {item.limits.red:.2f}",
             str(item.verdict),
         )

@@ -3,12 +3,15 @@
 Images go by their digests; patients and labels stay in the manifest, where they are looked up.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.errors import DatasetError
+from ladnn.evaluation.calibration import Calibration
 from ladnn.retrain import keep, read
 from ladnn.store import ObjectStore
 
@@ -16,25 +19,28 @@ TEST_CANDIDATE, TEST_CHAMPION = "test_scores_candidate", "test_scores_champion"
 
 
 class Scored(BaseModel):
-    """Logits of images.
+    """Logits of images, and what makes probabilities of them.
 
     Attributes:
         images: digests of the images, in the order of the manifest.
-        logits: of each image, in the order of `LABELS`; one for a baseline. Not calibrated.
+        logits: of each image, in the order of `LABELS`; one for a baseline. None where it was NaN or infinite.
+        calibration: of the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: tuple[str, ...]
-    logits: tuple[tuple[float, ...], ...]
+    logits: tuple[tuple[float | None, ...], ...]
+    calibration: Calibration
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, logits: NDArray[np.floating]) -> "Scored":
+    def of(cls, rows: pd.DataFrame, logits: NDArray[np.floating], calibration: Calibration) -> "Scored":
         """Join manifest rows (N) with their logits (N, 6 or 1)."""
-        return cls(images=tuple(rows["image"]), logits=tuple(map(tuple, logits.tolist())))
+        finite = [tuple(value if math.isfinite(value) else None for value in row) for row in logits.tolist()]
+        return cls(images=tuple(rows["image"]), logits=tuple(finite), calibration=calibration)
 
     def logits_of(self, rows: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the logits, float64 (N, 6 or 1), of manifest rows (N).
+        """Return the logits, float64 (N, 6 or 1), of manifest rows (N); NaN where they were not finite.
 
         Raises:
             DatasetError: they are of other images.
@@ -45,6 +51,14 @@ class Scored(BaseModel):
                 "name the retrain's own dataset version"
             )
         return np.array(self.logits, dtype=np.float64).reshape(len(self.images), -1)
+
+    def probabilities_of(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Return calibrated probabilities, float64 (N, 6 or 1), of manifest rows (N).
+
+        Raises:
+            DatasetError: the scores are of other images.
+        """
+        return self.calibration.probabilities(self.logits_of(rows))
 
 
 def validation_scores(variant_name: str) -> str:

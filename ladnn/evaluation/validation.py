@@ -81,8 +81,9 @@ def validate_variant(store: ObjectStore, plan: Plan, variant_name: str, cache: P
         )
     pixels = load_pixels(store, list(rows["image"]), trained.preprocessing, cache)
     logits = InferenceGraph(read_file(store, trained.graph)).logits(pixels)
-    keep_scored(store, plan.retrain_id, validation_scores(variant_name), Scored.of(rows, logits))
     validated = measure(trained.variant, rows, logits, plan.config.evaluation, plan.config.seed)
+    scored = Scored.of(rows, logits, validated.calibration)
+    keep_scored(store, plan.retrain_id, validation_scores(variant_name), scored)
     name = _document(variant_name)
     return Validated.model_validate(keep(store, plan.retrain_id, name, validated.model_dump(mode="json")))
 

@@ -1,22 +1,25 @@
 """A retrain as MLflow shows it: its parent run, a run a variant, and what is logged to each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import TrackingError
+from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.evaluation.slices import Scores
+from ladnn.evaluation.validation import Validated
 from ladnn.governance.decision import Decision
 from ladnn.progress import say
+from ladnn.registry.metric_rows import MetricRow, as_csv
 from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Plan
 from ladnn.settings import Settings
+from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 from ladnn.training.result import EpochRecord
-
-DIAGNOSIS_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "precision", "f1", "accuracy")
 
 
 def begin(tracking: Tracking, plan: Plan, version: DatasetVersion) -> str:
@@ -58,11 +61,25 @@ def log_epoch(tracking: Tracking, run_id: str, record: EpochRecord) -> None:
     tracking.log_epoch(run_id, values.pop("epoch"), values)
 
 
-def log_validation(tracking: Tracking, run_id: str, scores: Scores, threshold: float) -> None:
-    """Log a variant's validation metrics and end its run."""
-    metrics = _flat("validation", scores) | {"operating_point": threshold}
+def log_validation(tracking: Tracking, run_id: str, validated: Validated) -> None:
+    """Log what a variant showed on validation, slices too, and end its run."""
+    metrics = _flat("validation", validated.scores) | {
+        "operating_point": validated.threshold,
+        "validation.brier_uncalibrated": validated.uncalibrated.brier.value,
+        "validation.ece_uncalibrated": validated.uncalibrated.ece.value,
+    }
+    temperatures = validated.calibration.temperatures
+    metrics |= {f"temperature.{label}": temperature.value for label, temperature in temperatures.items()}
     tracking.log_summary(run_id, metrics, {})
+    tracking.log_document(run_id, validated.model_dump(mode="json"), "validation.json")
     tracking.finish(run_id)
+
+
+def log_evaluation(tracking: Tracking, run_id: str, rows: Sequence[MetricRow], figures: Mapping[str, bytes]) -> None:
+    """Log every metric by split, model, head and slice, as JSON and as a table, and the figures."""
+    tracking.log_document(run_id, [row.model_dump(mode="json") for row in rows], "metrics.json")
+    tracking.log_text(run_id, as_csv(rows), "metrics.csv")
+    tracking.log_files(run_id, figures, "figures")
 
 
 def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: Decision) -> None:
@@ -76,6 +93,10 @@ def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: De
         "ladnn.candidate": decision.variant,
         "ladnn.bundle_id": decision.bundle_id,
     }
+    if test.difference is not None:
+        difference = {"bootstrap": test.difference.bootstrap, "delong": test.difference.delong}
+        for name, interval in difference.items():
+            metrics |= _bounds(f"test.auroc_difference_{name}", interval)
     tracking.log_summary(run_id, metrics, tags)
     tracking.log_document(run_id, decision.model_dump(mode="json"), "decision.json")
 
@@ -108,12 +129,11 @@ def supersede_unfinished(store: ObjectStore, tracking: Tracking, current: Plan) 
 def _flat(prefix: str, scores: Scores) -> dict[str, float | None]:
     metrics: dict[str, float | None] = {}
     for name in DIAGNOSIS_METRICS:
-        interval = getattr(scores.diagnosis, name)
-        metrics |= {
-            f"{prefix}.{name}": interval.value,
-            f"{prefix}.{name}_low": interval.low,
-            f"{prefix}.{name}_high": interval.high,
-        }
+        metrics |= _bounds(f"{prefix}.{name}", getattr(scores.diagnosis, name))
     for code, lesion in (scores.lesions or {}).items():
         metrics |= {f"{prefix}.{code}.auroc": lesion.auroc.value, f"{prefix}.{code}.f1": lesion.f1.value}
     return metrics
+
+
+def _bounds(name: str, interval: Interval) -> dict[str, float | None]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

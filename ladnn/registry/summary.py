@@ -57,6 +57,7 @@ class VariantSummary(BaseModel):
     specificity: Interval
     f1: Interval
     accuracy: Interval
+    ece: Interval
     threshold: float
     lesions: dict[str, LesionMetrics] | None
     seconds: float
@@ -172,6 +173,7 @@ def _variant(store: ObjectStore, plan: Plan, name: str) -> VariantSummary | None
         specificity=diagnosis.specificity,
         f1=diagnosis.f1,
         accuracy=diagnosis.accuracy,
+        ece=diagnosis.ece,
         threshold=validated.threshold,
         lesions=validated.scores.lesions,
         seconds=trained.seconds,

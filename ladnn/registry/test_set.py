@@ -106,7 +106,7 @@ def _measure(
     bundle = load_bundle(store, bundle_id)
     manifest, evaluation = bundle.manifest, plan.config.evaluation
     logits = bundle.graph.logits(load_pixels(store, list(rows["image"]), manifest.preprocessing, cache))
-    keep_scored(store, plan.retrain_id, scores_name, Scored.of(rows, logits))
+    keep_scored(store, plan.retrain_id, scores_name, Scored.of(rows, logits, manifest.calibration))
     probabilities = manifest.calibration.probabilities(logits)
     sampling = sampling_of(evaluation, plan.config.seed)
     scores = score(rows, probabilities, manifest.threshold, sampling)

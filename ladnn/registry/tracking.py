@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -102,6 +103,19 @@ class Tracking:
     def log_document(self, run_id: str, document: Any, name: str) -> None:
         """Keep a JSON document with a run."""
         self.client.log_dict(run_id, document, name)
+
+    @mlflow_errors_explained()
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Keep a text file, such as a table in CSV, with a run."""
+        self.client.log_text(run_id, text, name)
+
+    @mlflow_errors_explained()
+    def log_files(self, run_id: str, files: Mapping[str, bytes], folder: str) -> None:
+        """Keep files by name in a folder with a run."""
+        with TemporaryDirectory(prefix="ladnn-files-") as temporary:
+            for name, data in files.items():
+                (Path(temporary) / name).write_bytes(data)
+            self.client.log_artifacts(run_id, temporary, folder)
 
     @mlflow_errors_explained()
     def finish(self, run_id: str, status: str = "FINISHED") -> None:

@@ -114,6 +114,19 @@ def test_documents_are_kept_with_a_run_under_the_artifact_folder(open_tracking, 
     assert json.loads(path.read_text()) == {"n": 2}
 
 
+def test_texts_and_files_are_kept_with_a_run(open_tracking, tmp_path):
+    tracking = open_tracking()
+    run_id = tracking.parent_run("r-1", {})
+    for _ in range(2):  # the second time by a run that was taken up again
+        tracking.log_text(run_id, "a,b\n1,2\n", "metrics.csv")
+        tracking.log_files(run_id, {"roc.png": b"one", "curves.png": b"two"}, "figures")
+
+    (table,) = (tmp_path / "tracking" / "artifacts").rglob("metrics.csv")
+    (folder,) = (tmp_path / "tracking" / "artifacts").rglob("figures")
+    assert table.read_text() == "a,b\n1,2\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"roc.png": b"one", "curves.png": b"two"}
+
+
 def test_a_folder_with_space_percent_and_umlaut_works(tmp_path, migrated_database):
     home = tmp_path / "home 100% ü"
     (home / "mlflow").mkdir(parents=True)

@@ -1,0 +1,123 @@
+"""Commands for what a retrain measured: `ladnn metrics|figures`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ladnn.cli.options import Json
+from ladnn.platform import open_platform
+from ladnn.result import emit
+
+if TYPE_CHECKING:
+    from ladnn.evaluation.paired import AurocDifference
+    from ladnn.registry.metric_rows import MetricRow
+
+RetrainId = Annotated[
+    str | None,
+    typer.Argument(help="Retrain, see `ladnn history`; without it the one planned last.", show_default=False),
+]
+
+
+def metrics(retrain_id: RetrainId = None, as_json: Json = False) -> None:
+    """Show the metrics of a retrain by split, model, head and slice."""
+    from ladnn.registry.metric_rows import metric_rows
+    from ladnn.registry.test_set import read_test_result
+    from ladnn.retrain import chosen_plan
+
+    store = open_platform().store
+    plan = chosen_plan(store, retrain_id)
+    rows, result = metric_rows(store, plan), read_test_result(store, plan.retrain_id)
+    difference = result.difference if result else None
+    if as_json:
+        emit({"retrain_id": plan.retrain_id, "test_auroc_difference": difference, "rows": rows})
+    else:
+        _print_metrics(plan.retrain_id, rows, difference)
+
+
+def figures(
+    out: Annotated[Path, typer.Option(help="Folder for the PNG files; it is made if need be.")],
+    retrain_id: RetrainId = None,
+    as_json: Json = False,
+) -> None:
+    """Draw ROC, precision-recall, calibration, lesion and training figures of a retrain."""
+    from ladnn.registry.retrain_figures import draw_figures
+    from ladnn.retrain import chosen_plan
+
+    store = open_platform().store
+    drawn = draw_figures(store, chosen_plan(store, retrain_id))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in drawn.items():
+        (out / name).write_bytes(data)
+    paths = [str(out / name) for name in drawn]
+    if as_json:
+        emit(paths)
+    else:
+        for path in paths:
+            typer.echo(path)
+
+
+def _print_metrics(retrain_id: str, rows: "tuple[MetricRow, ...]", difference: "AurocDifference | None") -> None:
+    from ladnn.presentation import open_console
+
+    console = open_console()
+    console.print(f"retrain {retrain_id}: AUROC by DeLong over patients; --json has the intervals of all metrics")
+    for split in ("validation", "test"):
+        of_split = [row for row in rows if row.split == split]
+        if not of_split:
+            console.print(f"{split}: nothing was measured")
+            continue
+        console.print(_diagnosis_table(split, [row for row in of_split if row.head == "diagnosis"]))
+        lesions = [row for row in of_split if row.head != "diagnosis"]
+        if lesions:
+            console.print(_lesion_table(split, lesions))
+    least = max((row.min_patients for row in rows), default=1)
+    console.print(f"n/a: not enough cases; a slice needs {least} patients of each class that a metric rests on")
+    if difference is not None:
+        console.print(
+            f"test AUROC, candidate minus champion: {difference.bootstrap} by bootstrap over patients, "
+            f"{difference.delong} by DeLong",
+            markup=False,
+        )
+
+
+def _diagnosis_table(split: str, rows: "list[MetricRow]") -> object:
+    from ladnn.presentation import table
+
+    points = ("auprc", "sensitivity", "specificity", "precision", "f1", "accuracy", "brier", "ece")
+    cells = [
+        (
+            row.model,
+            _slice(row),
+            f"{row.n_known} ({row.n_patients})",
+            str(row.n_positive),
+            str(row.metrics["auroc"]),
+            *("n/a" if (value := row.metrics[name].value) is None else f"{value:.3f}" for name in points),
+        )
+        for row in rows
+    ]
+    names = ("AUPRC", "sens.", "spec.", "prec.", "F1", "acc.", "Brier", "ECE")
+    columns = ("model", "slice", "images (patients)", "positive", "AUROC [CI]", *names)
+    return table(columns, cells, f"diagnosis on {split}, at the operating point")
+
+
+def _lesion_table(split: str, rows: "list[MetricRow]") -> object:
+    from ladnn.presentation import table
+
+    cells = [
+        (
+            row.model,
+            _slice(row),
+            row.head,
+            str(row.n_known),
+            str(row.n_positive),
+            *(str(row.metrics[name]) for name in ("auroc", "f1")),
+        )
+        for row in rows
+    ]
+    columns = ("model", "slice", "lesion", "known", "present", "AUROC [CI]", "F1 [CI]")
+    return table(columns, cells, f"lesions on {split}, at probability 0.5")
+
+
+def _slice(row: "MetricRow") -> str:
+    return row.by if row.by == row.value else f"{row.by} {row.value}"

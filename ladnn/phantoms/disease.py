@@ -79,7 +79,8 @@ def _covid(n_slices: int, rng: np.random.Generator) -> tuple[SliceDisease, ...]:
     worst = int(rng.integers(n_slices))
     slices = []
     for number in range(n_slices):
-        kept = {lesion for lesion in found if number == worst or rng.random() < 0.75}
+        # Sorted: a set of strings has another order in every process, and the draws would go to other lesions.
+        kept = {lesion for lesion in sorted(found) if number == worst or rng.random() < 0.75}
         shown = kept or {next(lesion for lesion in ("GGO", "Csld", "InSepThi") if lesion in found)}
         slices.append(_covid_slice(shown, only_side, rng))
     return tuple(slices)

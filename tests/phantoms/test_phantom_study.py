@@ -1,5 +1,9 @@
 """Phantom studies are reproducible, truthful and carry no shortcut."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +35,25 @@ def test_same_arguments_give_the_same_study(seed: int, index: int, style: str, k
         second.sex,
         second.kind,
     )
+
+
+def test_another_process_draws_the_same_disease() -> None:
+    """Python orders sets of strings anew in every process."""
+    program = (
+        "import numpy as np; from ladnn.phantoms.disease import draw_disease\n"
+        "print([draw_disease('covid', 3, np.random.default_rng(seed)) for seed in range(40)])"
+    )
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert drawn[0] == drawn[1]
 
 
 def test_naming_the_kind_that_was_drawn_changes_nothing() -> None:

@@ -1,0 +1,147 @@
+"""Attention maps: where in a slice a logit comes from, by Grad-CAM++, from the served files and without torch.
+
+Chattopadhay, Sarkar, Howlader, Balasubramanian: Grad-CAM++, WACV 2018, arXiv:1710.11063, equations 7 and 19. Their
+gradient needs no automatic differentiation here: what follows the last feature maps is written out in `ladnn.model`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ladnn.dataset.canonical_form import locate
+from ladnn.evaluation.heads import Heads
+from ladnn.model.graph import InferenceGraph
+from ladnn.model.preprocessing import Preprocessing
+from ladnn.store import ObjectStore
+from ladnn.training.result import Trained, read_file
+
+Pixels = NDArray[np.uint8]
+Maps = NDArray[np.float32]
+
+_EPSILON = 1e-6
+"""Keeps a channel with a vanishing gradient from dividing zero by zero; the value of the package grad-cam."""
+_LEAST_PEAK = 1e-7
+"""Added to a map's peak before dividing by it, so that an empty map stays empty; the same package's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSource:
+    """A model that can be asked where it looks: its graph, its heads, and how it frames a slice."""
+
+    graph: InferenceGraph
+    heads: Heads
+    preprocessing: Preprocessing
+
+    @classmethod
+    def of_files(cls, graph: bytes, weights: bytes, preprocessing: Preprocessing) -> "AttentionSource":
+        """Read the graph and the weights that were exported together.
+
+        Raises:
+            BundleError: either is damaged, or the weights hold no heads.
+        """
+        return cls(InferenceGraph(graph), Heads.read(weights), preprocessing)
+
+    @classmethod
+    def of_trained(cls, store: ObjectStore, trained: Trained) -> "AttentionSource":
+        """Read what training left behind; a baseline, which has no bundle, can be asked, too.
+
+        Raises:
+            DigestMismatchError: a file is not the one that training wrote.
+        """
+        return cls.of_files(read_file(store, trained.graph), read_file(store, trained.weights), trained.preprocessing)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that the model has a head for."""
+        return self.heads.labels
+
+    def on_picture(self, pixels: Pixels, labels: Sequence[str] | None = None) -> Maps:
+        """Return the maps of one slice of any size on its own pixels, float32 (L, H, W) in [0, 1]."""
+        maps = attention_maps(self.graph, self.heads, self.preprocessing.apply(pixels)[None], labels)[0]
+        return np.stack([onto_picture(map_, self.preprocessing, pixels) for map_ in maps])
+
+
+def attention_maps(
+    graph: InferenceGraph, heads: Heads, pixels: Pixels, labels: Sequence[str] | None = None, batch_size: int = 16
+) -> Maps:
+    """Return one map for each slice and label, at the resolution of the last feature maps.
+
+    A map is the ReLU of the weighted sum of the feature maps, scaled to [0, 1]; it is all zero where nothing in the
+    slice speaks for the label. Each is scaled by itself: compare places within a map, not values between maps.
+
+    Args:
+        graph: gives the feature maps.
+        heads: of the same network.
+        pixels: preprocessed slices, uint8 (N, S, S).
+        labels: of `ladnn.labels.LABELS` (L); `None` takes all that the network has.
+        batch_size: slices whose feature maps are held at a time.
+
+    Returns:
+        float32 (N, L, h, w).
+
+    Raises:
+        BundleError: the network has no head for a label.
+    """
+    chosen = heads.select(heads.labels if labels is None else labels)
+    pieces = []
+    for start in range(0, max(len(pixels), 1), batch_size):
+        _, maps = graph.logits_and_maps(pixels[start : start + batch_size])
+        pieces.append(scale(grad_cam_plus_plus(maps, chosen.gradients(maps))))
+    return np.concatenate(pieces)
+
+
+def grad_cam_plus_plus(maps: NDArray[np.float32], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weigh feature maps by equations 7 and 19 and sum them; negative sums become 0 (equation 8).
+
+    Args:
+        maps: (N, C, h, w).
+        gradients: of L logits with respect to the maps, (N or 1, L, C, h or 1, w or 1); 1 where all are the same.
+
+    Returns:
+        float64 (N, L, h, w), not scaled.
+    """
+    n, n_channels, height, width = maps.shape
+    sums = maps.sum(axis=(2, 3), dtype=np.float64)[:, None, :, None, None]
+    squared = gradients**2
+    alphas = squared / (2 * squared + sums * squared * gradients + _EPSILON)
+    alike = height * width / (gradients.shape[3] * gradients.shape[4])
+    weights = (np.maximum(gradients, 0) * alphas).sum(axis=(3, 4)) * alike
+    summed = weights @ maps.reshape(n, n_channels, height * width).astype(np.float64)
+    positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(n, -1, height, width)
+    return positive
+
+
+def scale(maps: NDArray[np.float64]) -> Maps:
+    """Scale each map (..., h, w) to [0, 1] by its own least and greatest value."""
+    lifted = maps - maps.min(axis=(-2, -1), keepdims=True)
+    scaled: Maps = (lifted / (lifted.max(axis=(-2, -1), keepdims=True) + _LEAST_PEAK)).astype(np.float32)
+    return scaled
+
+
+def upsample(map_: Maps, height: int, width: int) -> Maps:
+    """Bring one map (h, w) to (height, width): bilinear between the centres of its cells, flat beyond the outermost.
+
+    It is scaled to [0, 1] again, since no pixel need lie on the centre of the highest cell.
+    """
+    resized = Image.fromarray(np.ascontiguousarray(map_)).resize((width, height), Image.Resampling.BILINEAR)
+    return scale(np.array(resized, dtype=np.float64))
+
+
+def onto_picture(map_: Maps, preprocessing: Preprocessing, pixels: Pixels) -> Maps:
+    """Lay a map of a preprocessed slice onto the slice itself, float32 (H, W); 0 where the network saw nothing.
+
+    Args:
+        map_: (h, w).
+        preprocessing: that was applied.
+        pixels: the slice before it, uint8 (H, W).
+    """
+    height, width = pixels.shape
+    if preprocessing.form is None:
+        return upsample(map_, height, width)
+    left, top, right, bottom = (round(edge) for edge in locate(pixels, preprocessing.form.margin_px).box)
+    whole = np.zeros((height, width), dtype=np.float32)
+    whole[top:bottom, left:right] = upsample(map_, bottom - top, right - left)
+    return whole

@@ -1,0 +1,114 @@
+"""What follows the last feature maps of a network, in numpy: its heads, and the gradient of their logits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+
+from ladnn.errors import BundleError
+from ladnn.labels import DIAGNOSIS, LABELS
+
+_VGG_POOL = 7
+"""Side of the grid that VGG's adaptive average pooling leaves (torchvision.models.vgg)."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A fully connected layer that a ReLU follows: weight (out, in), bias (out,)."""
+
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The linear heads of a network and, for VGG-16, the fully connected layers before them.
+
+    Attributes:
+        labels: label of each row of `weight`.
+        weight: float32 (L, E).
+        layers: fully connected layers, first to last; empty where the embedding is the maps' average.
+    """
+
+    labels: tuple[str, ...]
+    weight: Floats
+    layers: tuple[Layer, ...] = ()
+
+    @classmethod
+    def read(cls, weights: bytes) -> "Heads":
+        """Read the heads from a weights file (safetensors).
+
+        Raises:
+            BundleError: the bytes are no safetensors file, or one without heads.
+        """
+        try:
+            tensors = load_tensors(weights)
+            rows = [tensors["diagnosis.weight"]]
+        except (SafetensorError, KeyError) as error:
+            raise BundleError(f"the weights hold no diagnosis head ({error}); fetch or train them again") from error
+        if "lesions.weight" in tensors:
+            rows.append(tensors["lesions.weight"])
+        layers: list[Layer] = []
+        while f"embedding.{len(layers)}.weight" in tensors:
+            name = f"embedding.{len(layers)}"
+            layers.append(Layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"]))
+        weight = np.concatenate(rows)
+        return cls(LABELS[: len(weight)], weight, tuple(layers))
+
+    def select(self, labels: Sequence[str]) -> "Heads":
+        """Return the heads of these labels, in their order.
+
+        Raises:
+            BundleError: there is none for a label.
+        """
+        missing = [label for label in labels if label not in self.labels]
+        if missing:
+            raise BundleError(
+                f"this model has no head for {', '.join(missing)}; ask for {', '.join(self.labels)}"
+                + (", or a model of task ladnn" if self.labels == (DIAGNOSIS,) else "")
+            )
+        rows = [self.labels.index(label) for label in labels]
+        return replace(self, labels=tuple(labels), weight=self.weight[rows])
+
+    def gradients(self, maps: Floats) -> NDArray[np.float64]:
+        """Return the derivative of each logit with respect to the feature maps (N, C, h, w).
+
+        An average and a linear head have the same one everywhere, weight / (h * w): it comes as (1, L, C, 1, 1). Of
+        fully connected layers it is (N, L, C, h, w).
+        """
+        height, width = maps.shape[2:]
+        if not self.layers:
+            alike: NDArray[np.float64] = self.weight[None, :, :, None, None] / np.float64(height * width)
+            return alike
+        down, across = _pooling(height), _pooling(width)
+        pooled = np.einsum("ph,nchw,qw->ncpq", down, maps, across, optimize=True)
+        of_pooled = self._gradient_of_input(pooled.reshape(len(maps), -1).astype(np.float32))
+        grid = of_pooled.reshape(len(maps), len(self.labels), maps.shape[1], _VGG_POOL, _VGG_POOL)
+        gradients: NDArray[np.float64] = np.einsum("ph,nlcpq,qw->nlchw", down, grid, across, optimize=True)
+        return gradients
+
+    def _gradient_of_input(self, inputs: Floats) -> Floats:
+        """Go through the layers and back: (N, in) -> (N, L, in)."""
+        active = []
+        for layer in self.layers:
+            inputs = np.maximum(inputs @ layer.weight.T + layer.bias, 0)
+            active.append(inputs > 0)
+        gradient = np.broadcast_to(self.weight, (len(inputs), *self.weight.shape))
+        for layer, passes in zip(reversed(self.layers), reversed(active), strict=True):
+            gradient = (gradient * passes[:, None, :]) @ layer.weight
+        result: Floats = gradient
+        return result
+
+
+def _pooling(size: int) -> NDArray[np.float64]:
+    """Return adaptive average pooling of a side as a matrix (7, size): cells from floor(i s / 7) to ceil((i + 1) s / 7)."""
+    matrix = np.zeros((_VGG_POOL, size))
+    for row in range(_VGG_POOL):
+        first, last = row * size // _VGG_POOL, -(-(row + 1) * size // _VGG_POOL)
+        matrix[row, first:last] = 1 / (last - first)
+    return matrix

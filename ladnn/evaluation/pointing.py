@@ -1,0 +1,178 @@
+"""Does a model look at lesions: the pointing game and the energy of attention maps, where lesions are outlined.
+
+Pointing game: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016, arXiv:1608.00507, section 4.1. Share of the energy in the
+mask: Wang et al., Score-CAM, CVPR workshops 2020, arXiv:1910.01279, section 4.3.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.ndimage import distance_transform_edt
+
+from ladnn.errors import DatasetError
+from ladnn.evaluation.attention import AttentionSource, Maps
+from ladnn.evaluation.outlined import Mask, OutlinedSlice
+from ladnn.labels import DIAGNOSIS, LESIONS
+from ladnn.progress import Steps, no_steps
+from ladnn.statistics import Bootstrap, Interval, Weights, bootstrap_of_totals, not_computable, ratio
+
+ALL_LESIONS = "lesions"
+"""Name of the five lesion heads taken together: every pair of an image and a lesion that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One map against one outline.
+
+    Attributes:
+        label: of the map.
+        patient: whose slice it is.
+        hit: 1 where the map's peak lies in the outline, else 0; for tied peaks their share that does.
+        energy: share of the map's sum that lies in the outline.
+        chance: share of the slice's pixels that lie in the outline: what a blind guess hits.
+    """
+
+    label: str
+    patient: str
+    hit: float
+    energy: float
+    chance: float
+
+    @classmethod
+    def at(cls, label: str, patient: str, map_: Maps, mask: Mask, tolerance_px: float) -> Self:
+        """Compare a map (H, W) with a mask (H, W). An empty map points nowhere: it hits nothing and has no energy."""
+        near = mask if tolerance_px == 0 else distance_transform_edt(~mask) <= tolerance_px
+        total = float(map_.sum(dtype=np.float64))
+        if total == 0:
+            return cls(label, patient, 0.0, 0.0, float(near.mean()))
+        peaks = map_ == map_.max()
+        hit, energy = float(near[peaks].mean()), float(map_[mask].sum(dtype=np.float64)) / total
+        return cls(label, patient, hit, energy, float(near.mean()))
+
+
+class LabelPointing(BaseModel):
+    """How maps of one label point, over the images that show what they should point at.
+
+    Attributes:
+        pointing: share of maps whose peak lies in the outline.
+        energy: mean share of a map's sum that lies in it.
+        chance: mean share of the picture that the outline covers, which blind pointing reaches on average.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pointing: Interval
+    energy: Interval
+    chance: Interval
+
+
+class Pointing(BaseModel):
+    """Pointing of one model by label, the lesions also taken together.
+
+    Attributes:
+        tolerance_px: how far outside an outline a peak still counts, in pixels of the picture; 0 is strict.
+        labels: `covid`, then the lesion codes and `lesions`, where the model has a lesion head.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tolerance_px: float
+    labels: dict[str, LabelPointing]
+
+
+class PointingDifference(BaseModel):
+    """Diagnosis maps of one model minus those of another, on the same images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointing: Interval
+    energy: Interval
+
+
+def look(
+    source: AttentionSource, slices: Iterable[OutlinedSlice], tolerance_px: float = 0, on_step: Steps = no_steps
+) -> tuple[Look, ...]:
+    """Compare the maps of a model with the outlines of slices; labels that a slice does not show are left out.
+
+    Args:
+        source: the model.
+        slices: outlined slices; measured on their own pixels, so that no outline is resampled.
+        tolerance_px: how far outside an outline a peak still counts.
+        on_step: told how many slices are done.
+    """
+    looks: list[Look] = []
+    given = list(slices)
+    for done, piece in enumerate(given, start=1):
+        targets = {label: mask for label in source.labels if (mask := piece.target(label)) is not None}
+        if targets:
+            maps = source.on_picture(piece.pixels, tuple(targets))
+            looks.extend(
+                Look.at(label, piece.patient, map_, mask, tolerance_px)
+                for (label, mask), map_ in zip(targets.items(), maps, strict=True)
+            )
+        on_step(done, len(given))
+    return tuple(looks)
+
+
+def summarise_pointing(looks: Sequence[Look], sampling: Bootstrap, tolerance_px: float = 0) -> Pointing:
+    """Return shares with intervals over patients.
+
+    Args:
+        looks: of one model.
+        sampling: of the intervals.
+        tolerance_px: that `look` was given.
+
+    Raises:
+        DatasetError: there is not one look.
+    """
+    if not looks:
+        raise DatasetError("no slice shows an outlined lesion, so there is nothing to point at; take more phantoms")
+    labels = {label: _summary([item for item in looks if item.label == label], sampling) for label in _present(looks)}
+    of_lesions = [item for item in looks if item.label != DIAGNOSIS]
+    if of_lesions:
+        labels[ALL_LESIONS] = _summary(of_lesions, sampling)
+    return Pointing(tolerance_px=tolerance_px, labels=labels)
+
+
+def diagnosis_difference(ours: Sequence[Look], theirs: Sequence[Look], sampling: Bootstrap) -> PointingDifference:
+    """Compare the diagnosis maps of two models on the same slices: ours minus theirs.
+
+    Raises:
+        DatasetError: the models were not shown the same slices.
+    """
+    pairs = [[item for item in looks if item.label == DIAGNOSIS] for looks in (ours, theirs)]
+    patients = [[item.patient for item in looks] for looks in pairs]
+    if patients[0] != patients[1]:
+        raise DatasetError("the two models were shown different slices; compare them on the same ones")
+    values = np.array(
+        [(a.hit - b.hit, a.energy - b.energy) for a, b in zip(*pairs, strict=True)], dtype=np.float64
+    ).reshape(-1, 2)
+    pointing, energy = _means(values, patients[0], sampling)
+    return PointingDifference(pointing=pointing, energy=energy)
+
+
+def _present(looks: Sequence[Look]) -> list[str]:
+    return [label for label in (DIAGNOSIS, *LESIONS) if any(item.label == label for item in looks)]
+
+
+def _summary(looks: Sequence[Look], sampling: Bootstrap) -> LabelPointing:
+    values = np.array([(item.hit, item.energy, item.chance) for item in looks])
+    pointing, energy, chance = _means(values, [item.patient for item in looks], sampling)
+    return LabelPointing(pointing=pointing, energy=energy, chance=chance)
+
+
+def _means(values: Weights, patients: Sequence[str], sampling: Bootstrap) -> tuple[Interval, ...]:
+    """Return the means of values (N, M) over the images, with intervals over patients."""
+    n, n_values = values.shape
+    if n == 0:
+        return tuple(not_computable(0) for _ in range(n_values))
+    counted = np.column_stack([values, np.ones(n)])
+
+    def means(totals: Weights) -> Weights:
+        return ratio(totals[:, :-1], totals[:, -1:])
+
+    intervals: tuple[Interval, ...] = bootstrap_of_totals(means, counted, patients, [n] * n_values, sampling)
+    return intervals

@@ -1,0 +1,141 @@
+"""Attention maps against the package grad-cam, which differentiates with torch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ladnn.config import TrainingConfig, Variant
+from ladnn.dataset.canonical_form import CanonicalForm
+from ladnn.errors import BundleError
+from ladnn.evaluation.attention import AttentionSource, attention_maps, grad_cam_plus_plus, onto_picture, upsample
+from ladnn.evaluation.heads import Heads
+from ladnn.labels import LABELS
+from ladnn.model.backbones import BACKBONES
+from ladnn.model.export import export_onnx, weights_to_safetensors
+from ladnn.model.network import LADNN, build_network
+from ladnn.model.preprocessing import Preprocessing
+from ladnn.model.weights import WeightsSource
+from ladnn.phantoms.study import generate_study
+
+SIZE_PX = 128
+_QUICK = ("resnet18",)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the images are few and the cores shared
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def _network(backbone: str, task: str = "ladnn") -> LADNN:
+    """Random weights whose batch-norm statistics fit the slices, as after training, so that maps are not all but 0."""
+    variant = Variant(backbone=backbone, task=task)
+    network = build_network(variant, TrainingConfig(weights="random"), 5, WeightsSource())
+    network.preprocessing = network.preprocessing.model_copy(update={"size_px": SIZE_PX})
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # an average over all batches
+    with torch.no_grad():
+        network.train()(torch.from_numpy(_slices(network.preprocessing, 8)))
+    return network.eval()
+
+
+def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
+    return np.stack([preprocessing.apply(generate_study(4, i, n_slices=1).slices[0].pixels) for i in range(n)])
+
+
+class _OfMaps(nn.Module):
+    """The network behind a layer that the reference can hook: the maps themselves."""
+
+    def __init__(self, network: LADNN) -> None:
+        super().__init__()
+        self.network, self.maps = network, nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.classify(self.maps(self.network.features(images)))
+
+
+@contextmanager
+def _reference(network: LADNN) -> Iterator[Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]]:
+    """Yield what returns the reference's unscaled maps and those that it scaled to the slices' size."""
+    cam_module = pytest.importorskip("pytorch_grad_cam", reason="the package grad-cam is a development dependency")
+    whole = _OfMaps(network)
+    with cam_module.GradCAMPlusPlus(whole, [whole.maps]) as cam:
+
+        def maps(pixels: np.ndarray, output: int) -> tuple[np.ndarray, np.ndarray]:
+            images = (torch.from_numpy(pixels).float().unsqueeze(1) - network.mean) / network.std
+            scaled = cam(images, [lambda logits: logits[output]] * len(pixels))
+            watched = cam.activations_and_grads
+            activations, gradients = watched.activations[0].numpy(), watched.gradients[0].numpy()
+            return np.maximum(cam.get_cam_image(images, whole.maps, None, activations, gradients), 0), scaled
+
+        yield maps
+
+
+@pytest.mark.parametrize(
+    "backbone", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
+)
+def test_maps_equal_those_of_an_independent_implementation(backbone: str) -> None:
+    network = _network(backbone)
+    source = AttentionSource.of_files(export_onnx(network), weights_to_safetensors(network), network.preprocessing)
+    pixels = _slices(network.preprocessing, 3)
+
+    maps = attention_maps(source.graph, source.heads, pixels)
+    _, features = source.graph.logits_and_maps(pixels)
+
+    assert maps.shape == (3, len(LABELS), *source.graph.maps_shape[1:])
+    with _reference(network) as reference:
+        for output, label in enumerate(LABELS):
+            unscaled, scaled = reference(pixels, output)
+            ours = grad_cam_plus_plus(features, source.heads.select([label]).gradients(features))[:, 0]
+            np.testing.assert_allclose(ours, unscaled, atol=1e-4 * unscaled.max())
+            upsampled = np.stack([upsample(map_, SIZE_PX, SIZE_PX) for map_ in maps[:, output]])
+            assert scaled.max() > 0.9  # the comparison is not one of empty maps
+            np.testing.assert_allclose(upsampled, scaled, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def baseline() -> AttentionSource:
+    network = _network("efficientnet_lite0", "baseline")
+    return AttentionSource.of_files(export_onnx(network), weights_to_safetensors(network), network.preprocessing)
+
+
+def test_a_baseline_has_a_map_of_the_diagnosis_alone(baseline: AttentionSource) -> None:
+    pixels = _slices(baseline.preprocessing, 2)
+    assert attention_maps(baseline.graph, baseline.heads, pixels).shape[:2] == (2, 1)
+    with pytest.raises(BundleError, match="no head for GGO"):
+        attention_maps(baseline.graph, baseline.heads, pixels, ["covid", "GGO"])
+
+
+def test_a_map_does_not_depend_on_the_other_slices_of_its_batch(baseline: AttentionSource) -> None:
+    pixels = _slices(baseline.preprocessing, 3)
+    together = attention_maps(baseline.graph, baseline.heads, pixels)
+    one_by_one = attention_maps(baseline.graph, baseline.heads, pixels, batch_size=1)
+    np.testing.assert_allclose(one_by_one, together, atol=1e-4)
+
+
+def test_weights_without_heads_are_refused() -> None:
+    with pytest.raises(BundleError, match="no diagnosis head"):
+        Heads.read(b"not a safetensors file")
+
+
+def test_a_map_lies_on_the_part_of_the_picture_that_the_network_saw() -> None:
+    pixels = generate_study(4, 1, n_slices=1).slices[0].pixels
+    framed = np.pad(pixels, ((40, 40), (80, 80)))
+    whole = Preprocessing(size_px=64, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1))
+    cropped = whole.model_copy(update={"form": CanonicalForm()})
+    map_ = np.zeros((2, 2), dtype=np.float32)
+    map_[0, 1] = 1
+
+    stretched, placed = (onto_picture(map_, form, framed) for form in (whole, cropped))
+
+    assert stretched.shape == placed.shape == framed.shape
+    assert stretched[0, -1] == stretched.max() == placed.max() == pytest.approx(1, abs=1e-6)
+    margins = (placed[:40], placed[:, -80:])  # which the canonical form cuts off
+    assert not any(margin.any() for margin in margins)

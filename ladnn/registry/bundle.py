@@ -16,7 +16,9 @@ from safetensors.numpy import save as save_tensors
 
 from ladnn.config import ExperimentConfig, Variant
 from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
+from ladnn.evaluation.attention import AttentionSource
 from ladnn.evaluation.calibration import Calibration
+from ladnn.evaluation.heads import Heads
 from ladnn.evaluation.slices import Scores
 from ladnn.evaluation.validation import Validated
 from ladnn.labels import LABELS
@@ -92,6 +94,10 @@ class Bundle:
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return calibrated float64 (N, 6) probabilities, in the order of `LABELS`, of preprocessed uint8 (N, S, S)."""
         return self.manifest.calibration.probabilities(self.graph.logits(pixels))
+
+    def attention(self) -> AttentionSource:
+        """Return what can be asked where the model looks: the served graph with its heads."""
+        return AttentionSource(self.graph, Heads.read(self.files[WEIGHTS]), self.manifest.preprocessing)
 
 
 def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, *, synthetic: bool) -> str:

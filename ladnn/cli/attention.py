@@ -1,0 +1,123 @@
+"""Commands for where models look: `ladnn attention pointing|panel`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ladnn.cli.options import Json
+from ladnn.errors import DatasetError
+from ladnn.platform import open_platform
+from ladnn.progress import progress_bar, say
+from ladnn.result import emit
+
+if TYPE_CHECKING:
+    from ladnn.evaluation.attention import AttentionSource
+    from ladnn.evaluation.figures.attention_panel import PanelRow
+    from ladnn.evaluation.outlined import OutlinedSlice
+    from ladnn.evaluation.pointing import Pointing, PointingDifference
+
+app = typer.Typer(no_args_is_help=True, help="Where models look: Grad-CAM++ maps, measured and drawn.")
+_MODELS = "champion, a bundle (b-…), a retrain (r-…: all its variants), or r-…/variant"
+PHANTOM_SEED = 9000
+"""Of the phantoms that are shown; `ladnn phantoms` begins at 1, so that training has not seen them."""
+
+
+@app.command()
+def pointing(
+    models: Annotated[list[str] | None, typer.Argument(help=f"Models: {_MODELS}.", show_default="champion")] = None,
+    patients: Annotated[int, typer.Option(min=2, help="Phantom patients with COVID-19 that are generated.")] = 60,
+    slices: Annotated[int, typer.Option(min=1, help="Slices a patient.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the phantoms; another than that of the training data.")] = (
+        PHANTOM_SEED
+    ),
+    tolerance_px: Annotated[
+        float, typer.Option(min=0, help="How far outside a lesion a peak counts; 15 in Zhang et al. 2016, here strict.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure on fresh phantoms how often maps peak in lesions, and how much of them lies there."""
+    from ladnn.evaluation.outlined import outlined_phantoms
+    from ladnn.evaluation.pointing import diagnosis_difference, look, summarise_pointing
+    from ladnn.registry.attention_sources import CHAMPION, attention_sources
+    from ladnn.statistics import Bootstrap
+
+    sources = attention_sources(open_platform().store, models or [CHAMPION])
+    shown = list(outlined_phantoms(seed, patients, slices))
+    sampling = Bootstrap(n_replicates=1000, confidence=0.95, seed=seed)
+    looks = {}
+    for name, source in sources.items():
+        with progress_bar(f"{name}: slices") as bar:
+            looks[name] = look(source, shown, tolerance_px, bar)
+    measured = {name: summarise_pointing(seen, sampling, tolerance_px) for name, seen in looks.items()}
+    first, *others = looks
+    differences = {f"{first} - {other}": diagnosis_difference(looks[first], looks[other], sampling) for other in others}
+    if as_json:
+        emit({"n_slices": len(shown), "models": measured, "diagnosis_differences": differences})
+    else:
+        _print_pointing(len(shown), measured, differences)
+
+
+@app.command()
+def panel(
+    out: Annotated[Path, typer.Option(help="PNG file to write.")],
+    images: Annotated[list[Path] | None, typer.Argument(help="PNG, JPEG or DICOM files of one picture each.")] = None,
+    phantoms: Annotated[int, typer.Option(min=0, help="Draw so many fresh phantoms, with their lesions boxed.")] = 0,
+    model: Annotated[str, typer.Option(help=f"Model: {_MODELS}.")] = "champion",
+    against: Annotated[str | None, typer.Option(help="A second model, such as a baseline; drawn first.")] = None,
+    label: Annotated[str, typer.Option(help="Whose map is drawn: covid or a lesion code.")] = "covid",
+) -> None:
+    """Draw slices with the maps and overlays of one model, or of two side by side (paper, figure 5)."""
+    from ladnn.evaluation.figures.attention_panel import attention_panel
+    from ladnn.registry.attention_sources import attention_sources
+
+    sources = attention_sources(open_platform().store, [against, model] if against else [model])
+    shown = _slices(images or [], phantoms)
+    with progress_bar("panel: slices") as bar:
+        rows = []
+        for done, (name, piece) in enumerate(shown, start=1):
+            rows.append(_row(name, piece, sources, label))
+            bar(done, len(shown))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(attention_panel(rows, f"Grad-CAM++ of {label}"))
+    say(f"wrote {out}")
+
+
+def _slices(images: list[Path], n_phantoms: int) -> "list[tuple[str, OutlinedSlice]]":
+    from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
+    from ladnn.intake.decode import decode
+
+    try:
+        files = [(path.name, OutlinedSlice(decode(path.read_bytes()).pixels, {}, path.name)) for path in images]
+    except OSError as error:
+        raise DatasetError(f"{error.filename}: {error.strerror}; name a PNG, JPEG or DICOM file") from error
+    phantoms = outlined_phantoms(PHANTOM_SEED, n_phantoms, 1)
+    return files + [(f"phantom {number}", piece) for number, piece in enumerate(phantoms, start=1)]
+
+
+def _row(name: str, piece: "OutlinedSlice", sources: "dict[str, AttentionSource]", label: str) -> "PanelRow":
+    from ladnn.evaluation.figures.attention_panel import PanelRow
+
+    maps = {model: source.on_picture(piece.pixels, [label])[0] for model, source in sources.items()}
+    return PanelRow(name=name, pixels=piece.pixels, maps=maps, masks=piece.masks)
+
+
+def _print_pointing(
+    n_slices: int, measured: "dict[str, Pointing]", differences: "dict[str, PointingDifference]"
+) -> None:
+    from ladnn.presentation import open_console, table
+
+    console = open_console()
+    rows = [
+        (model, label, str(item.pointing.n), *(str(part) for part in (item.pointing, item.energy, item.chance)))
+        for model, result in measured.items()
+        for label, item in result.labels.items()
+    ]
+    tolerance_px = next(iter(measured.values())).tolerance_px
+    columns = ("model", "map of", "maps", "pointing [CI]", "energy inside [CI]", "chance [CI]")
+    console.print(table(columns, rows, f"{n_slices} phantom slices; tolerance {tolerance_px:g} px"))
+    console.print("chance: the share of the picture that lesions cover, which blind pointing hits on average")
+    for pair, difference in differences.items():
+        console.print(
+            f"diagnosis maps, {pair}: pointing {difference.pointing}, energy {difference.energy}", markup=False
+        )

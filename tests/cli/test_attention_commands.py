@@ -1,0 +1,70 @@
+"""`ladnn attention` on the trained platform."""
+
+import json
+from pathlib import Path
+
+import pytest
+from trained_platform import VARIANT, TrainedPlatform
+from typer.testing import CliRunner
+
+from ladnn.cli import app
+from ladnn.errors import BundleError, DatasetError, NoChampionError, RetrainError
+from ladnn.evaluation.pointing import ALL_LESIONS
+from ladnn.labels import LABELS
+
+
+def _run(home: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["attention", *arguments], env={"LADNN_HOME": str(home)}, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_pointing_of_a_retrain_and_of_the_champion(champion_platform: TrainedPlatform) -> None:
+    few = ("--patients", "4", "--slices", "1")
+    document = json.loads(_run(champion_platform.home, "pointing", champion_platform.retrain_id, *few, "--json"))
+    measured = document["models"][VARIANT]["labels"]
+    assert set(measured) <= {*LABELS, ALL_LESIONS}
+    assert {"covid", ALL_LESIONS} <= set(measured)
+    assert 0 < measured["covid"]["chance"]["value"] < 0.5
+    assert document["models"][VARIANT]["tolerance_px"] == 0
+
+    table = _run(champion_platform.home, "pointing", *few)
+    assert "champion" in table
+    assert "tolerance 0 px" in table
+
+
+def test_a_panel_of_files_and_phantoms(champion_platform: TrainedPlatform, tmp_path: Path) -> None:
+    picture, out = tmp_path / "slice.png", tmp_path / "figures" / "panel.png"
+    picture.write_bytes(champion_platform.contributed_images()[0])
+    variant = f"{champion_platform.retrain_id}/{VARIANT}"
+    _run(
+        champion_platform.home,
+        *("panel", str(picture), "--phantoms", "1", "--against", variant, "--label", "GGO", "--out", str(out)),
+    )
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_maps_from_the_bundle_and_from_the_trained_variant(champion_platform: TrainedPlatform) -> None:
+    arguments = ("pointing", champion_platform.bundle_id, champion_platform.retrain_id)
+    document = json.loads(_run(champion_platform.home, *arguments, "--patients", "3", "--slices", "1", "--json"))
+    ((_, difference),) = document["diagnosis_differences"].items()
+    assert difference["pointing"]["value"] == difference["energy"]["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("pointing", "champion"), NoChampionError),
+        (("pointing", "r-unknown-1"), RetrainError),
+        (("pointing", "b-unknown"), BundleError),
+        (("panel", "no-such-file.png", "--model", "{retrain}", "--out", "x.png"), DatasetError),
+        (("panel", "--model", "{retrain}", "--out", "x.png"), DatasetError),
+        (("panel", "--phantoms", "1", "--label", "cough", "--model", "{retrain}", "--out", "x.png"), BundleError),
+    ],
+)
+def test_what_is_not_there_is_named(
+    trained_platform: TrainedPlatform, arguments: tuple[str, ...], error: type[Exception], tmp_path: Path
+) -> None:
+    named = [item.format(retrain=trained_platform.retrain_id) for item in arguments]
+    with pytest.raises(error):
+        _run(trained_platform.home, *(str(tmp_path / item) if item == "x.png" else item for item in named))

@@ -1,0 +1,118 @@
+"""The pointing game on maps whose answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ladnn.errors import DatasetError
+from ladnn.evaluation.figures.attention_panel import PanelRow, attention_panel
+from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
+from ladnn.evaluation.pointing import ALL_LESIONS, Look, diagnosis_difference, look, summarise_pointing
+from ladnn.statistics import Bootstrap
+
+SAMPLING = Bootstrap(n_replicates=200, confidence=0.95, seed=1)
+
+
+def _mask(rows: slice, columns: slice, side: int = 8) -> np.ndarray:
+    mask = np.zeros((side, side), dtype=bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def _peak(row: int, column: int, side: int = 8) -> np.ndarray:
+    map_ = np.full((side, side), 0.5, dtype=np.float32)
+    map_[row, column] = 1
+    return map_
+
+
+class _Source:
+    """Points where it is told, for the labels it has."""
+
+    def __init__(self, maps: dict[str, np.ndarray]) -> None:
+        self.maps, self.labels = maps, tuple(maps)
+
+    def on_picture(self, pixels: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
+        return np.stack([self.maps[label] for label in labels])
+
+
+def test_a_peak_in_the_outline_is_a_hit_and_one_beside_it_only_within_the_tolerance() -> None:
+    mask = _mask(slice(2, 4), slice(2, 4))
+    assert Look.at("GGO", "p", _peak(3, 3), mask, 0).hit == 1
+    assert Look.at("GGO", "p", _peak(3, 6), mask, 0).hit == 0
+    assert Look.at("GGO", "p", _peak(3, 6), mask, 3).hit == 1
+    assert Look.at("GGO", "p", _peak(3, 6), mask, 2).hit == 0
+
+
+def test_tied_peaks_count_by_their_share_in_the_outline() -> None:
+    map_ = np.zeros((8, 8), dtype=np.float32)
+    map_[2, 2] = map_[7, 7] = map_[7, 6] = map_[7, 5] = 1
+    assert Look.at("GGO", "p", map_, _mask(slice(0, 4), slice(0, 4)), 0).hit == 0.25
+
+
+def test_an_empty_map_points_nowhere() -> None:
+    item = Look.at("GGO", "p", np.zeros((8, 8), dtype=np.float32), _mask(slice(0, 4), slice(0, 8)), 0)
+    assert (item.hit, item.energy, item.chance) == (0, 0, 0.5)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_energy_of_outline_and_its_complement_add_up_and_a_flat_map_has_that_of_chance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    map_, mask = rng.random((6, 6)).astype(np.float32), rng.random((6, 6)) < 0.4
+    inside, outside = (Look.at("GGO", "p", map_, part, 0).energy for part in (mask, ~mask))
+    assert inside + outside == pytest.approx(1)
+    flat = Look.at("GGO", "p", np.ones((6, 6), dtype=np.float32), mask, 0)
+    assert flat.energy == pytest.approx(flat.chance) == pytest.approx(flat.hit)
+
+
+def test_the_diagnosis_may_point_at_any_lesion_and_absent_lesions_are_left_out() -> None:
+    left, right = _mask(slice(0, 8), slice(0, 2)), _mask(slice(0, 8), slice(6, 8))
+    slices = [OutlinedSlice(np.zeros((8, 8), np.uint8), {"GGO": left, "Csld": right}, f"p{i}") for i in range(4)]
+    slices.append(OutlinedSlice(np.zeros((8, 8), np.uint8), {}, "healthy"))
+    source = _Source({"covid": _peak(1, 7), "GGO": _peak(1, 7), "Csld": _peak(1, 7), "CrPa": _peak(1, 7)})
+
+    result = summarise_pointing(look(source, slices), SAMPLING)
+
+    shares = {label: item.pointing.value for label, item in result.labels.items()}
+    assert shares == {"covid": 1, "GGO": 0, "Csld": 1, ALL_LESIONS: 0.5}
+    assert result.labels["covid"].pointing.n == 4
+    assert result.labels["covid"].chance.value == 0.5
+
+
+def test_intervals_are_over_patients() -> None:
+    """Ten slices of one patient say no more than one: with one patient there are no bounds at all."""
+    one = [Look("covid", "p", hit, 0.5, 0.1) for hit in (0.0, 1.0) * 5]
+    assert summarise_pointing(one, SAMPLING).labels["covid"].pointing.low is None
+    many = [Look("covid", f"p{i}", i % 2, 0.5, 0.1) for i in range(10)]
+    interval = summarise_pointing(many, SAMPLING).labels["covid"].pointing
+    assert interval.low < 0.5 < interval.high
+
+
+def test_models_are_compared_on_the_same_slices() -> None:
+    ours = [Look("covid", f"p{i}", 1, 0.5, 0.1) for i in range(6)] + [Look("GGO", "p0", 1, 0.5, 0.1)]
+    theirs = [Look("covid", f"p{i}", i % 2, 0.25, 0.1) for i in range(6)]
+    difference = diagnosis_difference(ours, theirs, SAMPLING)
+    assert (difference.pointing.value, difference.energy.value) == (0.5, 0.25)
+    with pytest.raises(DatasetError, match="same ones"):
+        diagnosis_difference(ours, theirs[1:], SAMPLING)
+    with pytest.raises(DatasetError, match="nothing to point at"):
+        summarise_pointing([], SAMPLING)
+
+
+def test_outlined_phantoms_show_what_their_masks_say() -> None:
+    shown = list(outlined_phantoms(9000, 2, 1))
+    assert [piece.patient for piece in shown] == ["phantom-9000-00000", "phantom-9000-00001"]
+    for piece in shown:
+        target = piece.target("covid")
+        assert target is not None and all((target >= mask).all() for mask in piece.masks.values())  # noqa: PT018
+
+
+def test_the_panel_is_a_picture_with_two_columns_a_model() -> None:
+    (piece,) = outlined_phantoms(9000, 1, 1)
+    map_ = np.linspace(0, 1, piece.pixels.size, dtype=np.float32).reshape(piece.pixels.shape)
+    rows = [PanelRow(name, piece.pixels, {"baseline": map_, "ladnn": map_}, masks=piece.masks) for name in "ab"]
+    wide, narrow = attention_panel(rows, "maps"), attention_panel(rows[:1], "maps")
+    assert wide.startswith(b"\x89PNG") and len(wide) > len(narrow)  # noqa: PT018
+    assert wide == attention_panel(rows, "maps")
+    with pytest.raises(DatasetError, match="no slice"):
+        attention_panel([], "maps")

@@ -6,7 +6,6 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import Promoted
@@ -33,16 +32,16 @@ def manifest(home: Home, version: str) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO((home.store / "datasets" / version / "manifest.parquet").read_bytes()))
 
 
-def contribute_shuffled(home: Home, n_patients: int) -> None:
-    """New patients for training whose diagnosis was shuffled, as a broken export would."""
-    store, rng = open_store(home.store.as_uri()), np.random.default_rng(0)
+def contribute_swapped(home: Home, n_patients: int) -> None:
+    """New patients for training with 0 and 1 of the diagnosis swapped, as a broken export would."""
+    store = open_store(home.store.as_uri())
     for index in range(n_patients):
         phantom = generate_study(99, index, n_slices=2)
         files, images = {}, []
         for number, piece in enumerate(phantom.slices):
             name, data = f"{number}.png", encode_canonical(piece.pixels)
             files[name] = data
-            labels = {"covid": int(rng.integers(2))}
+            labels = {"covid": int(not phantom.covid)}
             images.append(ContributedImage(file=name, sha256=sha256(data).hexdigest(), labels=labels))
         study = Study(
             format=FORMAT,
@@ -59,7 +58,7 @@ def contribute_shuffled(home: Home, n_patients: int) -> None:
 
 
 def test_worse_candidate_is_rejected_and_the_champion_stays(promoted: Promoted, later: Home) -> None:
-    contribute_shuffled(later, 60)
+    contribute_swapped(later, 60)
     finished = later.run("retrain", "--config", promoted.config, "--json")
     assert finished.code == 0, finished.stderr
     assert finished.document["status"] == "rejected"

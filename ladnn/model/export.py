@@ -21,7 +21,7 @@ from ladnn.model.graph import LOGITS, MAPS, PIXELS, InferenceGraph
 from ladnn.model.network import LADNN
 
 PARITY_TOLERANCE = 1e-3
-"""Largest difference between torch and the exported graph: of a logit, and of a map relative to the largest value."""
+"""Largest difference of a logit or map between torch and the exported graph, as a share of the largest one above 1."""
 _PARITY_BATCHES = (1, 5)  # neither is the size of the example, so a batch axis that got fixed shows
 
 
@@ -110,13 +110,9 @@ def _check_parity(frozen: _WithMaps, data: bytes) -> None:
     for n in _PARITY_BATCHES:
         pixels = generator.integers(0, 256, (n, graph.size_px, graph.size_px), dtype=np.uint8)
         with torch.no_grad():
-            logits, maps = (output.numpy() for output in frozen(torch.from_numpy(pixels)))
-        found_logits, found_maps = graph.logits_and_maps(pixels)
-        differences = {
-            LOGITS: float(np.abs(found_logits - logits).max()),
-            MAPS: float(np.abs(found_maps - maps).max() / max(1.0, float(np.abs(maps).max()))),
-        }
-        for name, difference in differences.items():
+            expected = [output.numpy() for output in frozen(torch.from_numpy(pixels))]
+        for name, found, wanted in zip((LOGITS, MAPS), graph.logits_and_maps(pixels), expected, strict=True):
+            difference = float(np.abs(found - wanted).max() / np.maximum(1, np.abs(wanted).max()))
             if not difference < PARITY_TOLERANCE:  # NaN fails too
                 raise TrainingError(
                     f"the exported graph's {name} are {difference:.2g} off the network's, more than "

@@ -15,6 +15,9 @@ from ladnn.errors import RetrainError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 PREFIX = "retrains/"
+REPRODUCTIONS = "reproductions/"
+REPRODUCTION = "x-"
+"""How the ids of plans begin that are trained to be measured only: no retrain, no history, never a candidate."""
 
 
 class Plan(BaseModel):
@@ -118,7 +121,12 @@ def keep(store: ObjectStore, retrain_id: str, name: str, document: Any) -> Any:
 
 def document_key(retrain_id: str, name: str) -> str:
     """Key of a document, such as `plan` or `variants/efficientnet_lite0-ladnn/trained`."""
-    return f"{PREFIX}{retrain_id}/{name}.json"
+    return f"{folder(retrain_id)}{name}.json"
+
+
+def folder(retrain_id: str) -> str:
+    """Prefix of all keys of a retrain, or of a plan of a reproduction."""
+    return f"{REPRODUCTIONS if retrain_id.startswith(REPRODUCTION) else PREFIX}{retrain_id}/"
 
 
 def retrain_ids(store: ObjectStore) -> list[str]:

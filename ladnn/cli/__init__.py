@@ -10,7 +10,18 @@ from importlib.metadata import entry_points
 
 import typer
 
-from ladnn.cli import attention, audit, contributions, dataset, evaluation, label_changes, labels, models, quarantine
+from ladnn.cli import (
+    attention,
+    audit,
+    contributions,
+    dataset,
+    evaluation,
+    label_changes,
+    labels,
+    models,
+    quarantine,
+    reproduce,
+)
 from ladnn.errors import LadnnError
 from ladnn.progress import say
 from ladnn.settings import silence_services
@@ -37,6 +48,7 @@ app.command()(models.evaluate)
 app.command()(evaluation.metrics)
 app.command()(evaluation.figures)
 app.add_typer(attention.app, name="attention")
+app.add_typer(reproduce.app, name="reproduce")
 app.command()(models.serve)
 app.command()(models.history)
 app.command()(models.rollback)

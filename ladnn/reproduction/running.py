@@ -1,0 +1,75 @@
+"""Training and scoring the cells of a reproduction; what an earlier run finished is not done again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ladnn.dataset.pixels import load_pixels
+from ladnn.dataset.version import load_manifest, rows_of
+from ladnn.evaluation.scored import Scored, keep_scored, read_scored
+from ladnn.evaluation.validation import validate_variant
+from ladnn.governance.ledger import record_opening
+from ladnn.model.graph import InferenceGraph
+from ladnn.model.weights import WeightsSource
+from ladnn.progress import progress_bar, say
+from ladnn.reproduction.cells import TASKS, Cell
+from ladnn.store import ObjectStore
+from ladnn.training.fit import Progress
+from ladnn.training.result import EpochRecord, read_file, read_trained, required_trained
+from ladnn.training.variant import train_variant
+
+
+def train_cells(store: ObjectStore, cells: Sequence[Cell], weights: WeightsSource, cache: Path) -> None:
+    """Train every variant that is not trained yet, one after the other.
+
+    Raises:
+        TrainingError: a variant's loss became non-finite; the others that are trained stay.
+    """
+    for number, cell in enumerate(cells, start=1):
+        for task in TASKS:
+            name = cell.variant(task).name
+            title = f"{cell.cut} {name} seed {cell.seed}"
+            if read_trained(store, cell.plan.retrain_id, name) is not None:
+                say(f"  {title}: trained before; kept")
+                continue
+            with progress_bar(f"{title}: steps") as bar:
+                progress = Progress(on_epoch=_tell(title, cell.plan.config.training.epochs), on_step=bar)
+                train_variant(store, cell.plan.retrain_id, name, cache, weights=weights, progress=progress)
+            say(f"  {title}: trained ({number}/{len(cells)})")
+
+
+def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
+    """Score every variant on the test part of its cut, once, with the graph that would be served.
+
+    The ledger notes the opening before anything is read, one for each recipe and test part: what is seen here can
+    guide the next recipe as much as what a retrain sees.
+
+    Raises:
+        RetrainError: a variant is not trained yet.
+    """
+    for cell in cells:
+        unscored = [task for task in TASKS if read_scored(store, cell.plan.retrain_id, scores(cell, task)) is None]
+        if not unscored:
+            continue
+        names = tuple(other.plan.retrain_id for other in cells if other.recipe_id == cell.recipe_id)
+        record_opening(store, cell.version.test_version, cell.recipe_id, names)
+        rows = rows_of(load_manifest(store, cell.version.id), "test")
+        for task in unscored:
+            name = cell.variant(task).name
+            trained = required_trained(store, cell.plan.retrain_id, name)
+            calibration = validate_variant(store, cell.plan, name, cache).calibration
+            pixels = load_pixels(store, list(rows["image"]), trained.preprocessing, cache)
+            logits = InferenceGraph(read_file(store, trained.graph)).logits(pixels)
+            keep_scored(store, cell.plan.retrain_id, scores(cell, task), Scored.of(rows, logits, calibration))
+
+
+def scores(cell: Cell, task: str) -> str:
+    """Name of the document of a variant's scores on test."""
+    return f"variants/{cell.variant(task).name}/test_scores"
+
+
+def _tell(title: str, n_epochs: int) -> Callable[[EpochRecord], None]:
+    def on_epoch(record: EpochRecord) -> None:
+        auroc = "n/a" if record.validation_auroc is None else f"{record.validation_auroc:.3f}"
+        say(f"  {title}: epoch {record.epoch}/{n_epochs}, validation AUROC {auroc}")
+
+    return on_epoch

@@ -177,9 +177,12 @@ def bundle_candidate(current: Plan, candidate: Validated, version: DatasetVersio
 
 @task(cache_policy=NO_CACHE)
 def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> TestResult:
-    """Open the test set, once, for candidate and champion."""
-    platform = open_platform()
-    return open_test_set(platform.store, current, version, bundle_id, platform.settings.cache)
+    """Open the test set, once, for candidate and champion; log all that was measured, with figures."""
+    platform, tracking = open_platform(), _tracking()
+    store, run_id = platform.store, tracking.parent_run(current.retrain_id, {})
+    result = open_test_set(store, current, version, bundle_id, platform.settings.cache)
+    retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
+    return result
 
 
 @task(cache_policy=NO_CACHE)
@@ -216,8 +219,6 @@ def conclude(current: Plan, decision: Decision, model_version: str | None, clock
     """End the retrain, in the store last of all."""
     store, tracking = open_platform().store, _tracking()
     status = ENDINGS[decision.outcome]
-    run_id = tracking.parent_run(current.retrain_id, {})
-    retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
     retrain_runs.end(tracking, summarise(store, current, status))
     finish_retrain(store, current.retrain_id, status, model_version, clock.times())
     say(f"retrain {current.retrain_id}: {status}")

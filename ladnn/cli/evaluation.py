@@ -1,5 +1,6 @@
 """Commands for what a retrain measured: `ladnn metrics|figures`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ from ladnn.platform import open_platform
 from ladnn.result import emit
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ladnn.evaluation.paired import AurocDifference
     from ladnn.registry.metric_rows import MetricRow
 
@@ -62,15 +65,16 @@ def _print_metrics(retrain_id: str, rows: "tuple[MetricRow, ...]", difference: "
 
     console = open_console()
     console.print(f"retrain {retrain_id}: AUROC by DeLong over patients; --json has the intervals of all metrics")
-    for split in ("validation", "test"):
-        of_split = [row for row in rows if row.split == split]
-        if not of_split:
-            console.print(f"{split}: nothing was measured")
-            continue
-        console.print(_diagnosis_table(split, [row for row in of_split if row.head == "diagnosis"]))
-        lesions = [row for row in of_split if row.head != "diagnosis"]
+    for split, model in dict.fromkeys((row.split, row.model) for row in rows):
+        of_model = [row for row in rows if (row.split, row.model) == (split, model)]
+        console.print(_diagnosis_table(f"{model} on {split}", [row for row in of_model if row.head == "diagnosis"]))
+        lesions = [row for row in of_model if row.head != "diagnosis"]
         if lesions:
-            console.print(_lesion_table(split, lesions))
+            console.print(_lesion_table(f"{model} on {split}", lesions))
+    measured = {row.split for row in rows}
+    for split in ("validation", "test"):
+        if split not in measured:
+            console.print(f"{split}: nothing was measured")
     least = max((row.min_patients for row in rows), default=1)
     console.print(f"n/a: not enough cases; a slice needs {least} patients of each class that a metric rests on")
     if difference is not None:
@@ -81,42 +85,43 @@ def _print_metrics(retrain_id: str, rows: "tuple[MetricRow, ...]", difference: "
         )
 
 
-def _diagnosis_table(split: str, rows: "list[MetricRow]") -> object:
+def _diagnosis_table(title: str, rows: "Sequence[MetricRow]") -> "Table":
     from ladnn.presentation import table
 
     points = ("auprc", "sensitivity", "specificity", "precision", "f1", "accuracy", "brier", "ece")
     cells = [
         (
-            row.model,
             _slice(row),
             f"{row.n_known} ({row.n_patients})",
             str(row.n_positive),
             str(row.metrics["auroc"]),
-            *("n/a" if (value := row.metrics[name].value) is None else f"{value:.3f}" for name in points),
+            *(_point(row, name) for name in points),
         )
         for row in rows
     ]
     names = ("AUPRC", "sens.", "spec.", "prec.", "F1", "acc.", "Brier", "ECE")
-    columns = ("model", "slice", "images (patients)", "positive", "AUROC [CI]", *names)
-    return table(columns, cells, f"diagnosis on {split}, at the operating point")
+    columns = ("slice", "images (patients)", "positive", "AUROC [CI]", *names)
+    return table(columns, cells, f"diagnosis: {title}, at the operating point")
 
 
-def _lesion_table(split: str, rows: "list[MetricRow]") -> object:
+def _lesion_table(title: str, rows: "Sequence[MetricRow]") -> "Table":
+    """One line a slice, one column a lesion: a line for each of both would fill screens."""
+    from ladnn.labels import LESIONS
     from ladnn.presentation import table
 
-    cells = [
-        (
-            row.model,
-            _slice(row),
-            row.head,
-            str(row.n_known),
-            str(row.n_positive),
-            *(str(row.metrics[name]) for name in ("auroc", "f1")),
-        )
-        for row in rows
-    ]
-    columns = ("model", "slice", "lesion", "known", "present", "AUROC [CI]", "F1 [CI]")
-    return table(columns, cells, f"lesions on {split}, at probability 0.5")
+    slices = list(dict.fromkeys(_slice(row) for row in rows))
+    by_place = {(_slice(row), row.head): row for row in rows}
+    cells = [(name, *(_lesion(by_place[name, code]) for code in LESIONS)) for name in slices]
+    return table(("slice", *LESIONS), cells, f"lesions: {title}: AUROC, F1 at probability 0.5 (present of known)")
+
+
+def _lesion(row: "MetricRow") -> str:
+    return f"{_point(row, 'auroc')}, {_point(row, 'f1')} ({row.n_positive} of {row.n_known})"
+
+
+def _point(row: "MetricRow", name: str) -> str:
+    value = row.metrics[name].value
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def _slice(row: "MetricRow") -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ladnn.evaluation.cases import Cases
-from ladnn.evaluation.reliability import gaps
+from ladnn.evaluation.reliability import gaps, wilson
 from ladnn.statistics import Bootstrap, Interval, Weights, bootstrap_of_totals, not_computable, ratio
 
 LESION_THRESHOLD = 0.5
@@ -32,23 +32,47 @@ class ThresholdMetrics:
     values: Weights
     n_cases: tuple[int, ...]
     _gap: Weights
+    _n_patients: dict[str, int]
+    """Patients behind each metric that is a proportion."""
 
     @classmethod
     def of(cls, cases: Cases, threshold: float) -> "ThresholdMetrics":
         """Prepare cases with finite probabilities; positive is a probability at or above the threshold."""
         values = _values(cases, threshold)
         gap = values[:, _FIRST_GAP:].sum(axis=0) / max(cases.n, 1)
-        return cls(values, (*_n_cases(cases, threshold), cases.n), gap)
+        called = cases.probabilities >= threshold
+        n_patients = {
+            "sensitivity": cases.n_patients(present=True),
+            "specificity": cases.n_patients(present=False),
+            "precision": np.unique(cases.patient[called]).size,
+            "accuracy": cases.n_all_patients,
+        }
+        return cls(values, (*_n_cases(cases, threshold), cases.n), gap, n_patients)
 
     def statistic(self, totals: Weights) -> Weights:
         """Return metrics and noise (R, M + 1) of totals (R, K)."""
         noise = ratio(totals[:, _FIRST_GAP:], _n(totals)[:, None]) - self._gap
         return np.stack([*(metric(totals) for metric in _METRICS.values()), np.abs(noise).sum(axis=1)], axis=1)
 
-    def named(self, intervals: Sequence[Interval]) -> dict[str, Interval]:
-        """Name the intervals (M + 1) that a bootstrap made of the statistic."""
+    def named(self, intervals: Sequence[Interval], confidence: float) -> dict[str, Interval]:
+        """Name the intervals (M + 1) that a bootstrap of this confidence made of the statistic."""
         measured = dict(zip(AT_THRESHOLD, intervals[:-1], strict=True))
-        return measured | {"ece": _bounded(measured["ece"], intervals[-1])}
+        measured["ece"] = _bounded(measured["ece"], intervals[-1])
+        return {
+            name: not_certain(interval, self._n_patients.get(name), confidence) for name, interval in measured.items()
+        }
+
+
+def not_certain(interval: Interval, n_patients: int | None, confidence: float) -> Interval:
+    """Replace bounds of width zero: all resamplings agree where no case is wrong, but other patients may not.
+
+    A proportion of `n_patients` gets Wilson's bounds, as if a patient's images told no more than one; any other metric
+    (None) gets no bounds.
+    """
+    if interval.value is None or interval.low is None or interval.low != interval.high:
+        return interval
+    low, high = (None, None) if n_patients is None else wilson(interval.value, n_patients, confidence)
+    return interval.model_copy(update={"low": low, "high": high})
 
 
 def not_measured(cases: Cases, threshold: float) -> dict[str, Interval]:
@@ -67,9 +91,8 @@ def intervals_at_threshold(cases: Cases, threshold: float, sampling: Bootstrap) 
     if not cases.finite:
         return not_measured(cases, threshold)
     metrics = ThresholdMetrics.of(cases, threshold)
-    return metrics.named(
-        bootstrap_of_totals(metrics.statistic, metrics.values, cases.patients, metrics.n_cases, sampling)
-    )
+    intervals = bootstrap_of_totals(metrics.statistic, metrics.values, cases.patients, metrics.n_cases, sampling)
+    return metrics.named(intervals, sampling.confidence)
 
 
 def lesion_f1(
@@ -93,10 +116,7 @@ def lesion_f1(
     n_cases = [cases.n for cases in found]
     flat = values.reshape(len(patients), -1)
     intervals = bootstrap_of_totals(statistic, flat, patients, n_cases, sampling)
-    return tuple(
-        interval if cases.n_all_patients > 1 else interval.model_copy(update={"low": None, "high": None})
-        for cases, interval in zip(found, intervals, strict=True)  # one patient's images tell nothing of another's
-    )
+    return tuple(not_certain(interval, None, sampling.confidence) for interval in intervals)
 
 
 def _n_cases(cases: Cases, threshold: float) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.at_threshold import AT_THRESHOLD, ThresholdMetrics, lesion_f1, not_measured
+from ladnn.evaluation.at_threshold import AT_THRESHOLD, ThresholdMetrics, lesion_f1, not_certain, not_measured
 from ladnn.evaluation.cases import Cases, known_cases
 from ladnn.evaluation.delong import auroc_by_delong
 from ladnn.labels import LESIONS
@@ -178,12 +178,14 @@ def _resampled(cases: Cases, threshold: float, sampling: Bootstrap) -> dict[str,
 
     def statistic(weights: Weights) -> Weights:
         present, absent = ranking.tally(weights)
-        ranked = np.stack([weighted_auroc(present, absent), _average_precision(present, absent)], axis=1)
-        return np.concatenate([ranked, sums.statistic(weights @ sums.values)], axis=1)
+        of_ranking = np.stack([weighted_auroc(present, absent), _average_precision(present, absent)], axis=1)
+        return np.concatenate([of_ranking, sums.statistic(weights @ sums.values)], axis=1)
 
     n_cases = [cases.n, cases.n, *sums.n_cases]
     auroc, auprc, *others = cluster_bootstrap(statistic, cases.patients, n_cases, sampling)
-    return {"auroc_bootstrap": auroc, "auprc": auprc} | sums.named(others)
+    ranked = {"auroc_bootstrap": auroc, "auprc": auprc}
+    ranked = {name: not_certain(interval, None, sampling.confidence) for name, interval in ranked.items()}
+    return ranked | sums.named(others, sampling.confidence)
 
 
 def _average_precision(present: Weights, absent: Weights) -> Weights:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.evaluation.validation import read_validated
+from ladnn.labels import LESIONS
 from ladnn.registry.test_set import read_test_result
 from ladnn.retrain import Plan
 from ladnn.statistics import Interval
@@ -94,7 +95,7 @@ def _of_model(
             min_patients=min_patients,
             metrics={name: getattr(diagnosis, name) for name in DIAGNOSIS_METRICS},
         )
-        for code, lesion in (part.lesions or {}).items():
+        for code, lesion in ((code, part.lesions[code]) for code in LESIONS if part.lesions):
             yield MetricRow(
                 split=split,
                 model=model,

@@ -29,7 +29,7 @@ def draw_figures(store: ObjectStore, plan: Plan) -> dict[str, bytes]:
         RetrainError: no variant is trained yet.
     """
     epochs = {
-        variant.name: trained.epochs
+        f"{variant.name}, n = {trained.n_train_images}": trained.epochs
         for variant in plan.config.variants
         if (trained := read_trained(store, plan.retrain_id, variant.name)) is not None
     }

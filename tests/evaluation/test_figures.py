@@ -4,6 +4,7 @@ What they show was looked at; here it is checked that no class, run or case is t
 """
 
 import io
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -34,7 +35,9 @@ def scored(n=60):
 
 
 def epochs(n=3, lesions=0.5, auroc=0.8):
-    return [EpochRecord(number, 0.6, lesions, 0.7, lesions, auroc, 1e-3, 10.0, 2.0) for number in range(1, n + 1)]
+    known = {"train_lesions_loss": lesions, "validation_lesions_loss": lesions, "validation_auroc": auroc}
+    names = [field.name for field in fields(EpochRecord)]
+    return [EpochRecord(**(dict.fromkeys(names, 0.6) | known | {"epoch": number})) for number in range(1, n + 1)]
 
 
 def size_of(data):

@@ -179,6 +179,20 @@ def test_a_lesion_of_too_few_patients_has_no_value():
     assert (too_few.auroc.value, too_few.f1.value, too_few.n_known, too_few.n_present) == (None, None, 3, 1)
 
 
+def test_a_model_without_an_error_is_not_certain_to_make_none():
+    labels, probabilities = np.repeat([1.0, 0.0], 10), np.repeat([0.9, 0.1], 10)
+    patients = [f"p{i // 2}" for i in range(20)]
+
+    measured = evaluate_diagnosis(labels, probabilities, patients, threshold=0.5, sampling=QUICK)
+
+    assert {getattr(measured, name).value for name in METRICS if name not in ("brier", "ece")} == {1}
+    for name, n_patients in (("sensitivity", 5), ("specificity", 5), ("precision", 5), ("accuracy", 10)):
+        interval = getattr(measured, name)
+        assert (interval.low, interval.high) == (pytest.approx(n_patients / (n_patients + 1.96**2), rel=1e-3), 1)
+    for name in ("auroc", "auroc_bootstrap", "auprc", "f1"):
+        assert (getattr(measured, name).low, getattr(measured, name).high) == (None, None)
+
+
 def test_each_lesion_is_measured_on_the_images_where_it_is_known():
     labels = np.full((4, 5), np.nan)
     labels[:, 0] = [1, 1, 0, 0]

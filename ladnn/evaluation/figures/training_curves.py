@@ -12,14 +12,14 @@ from ladnn.training.result import EpochRecord
 _PANELS = (
     ("diagnosis loss (nats)", "train_diagnosis_loss", "validation_diagnosis_loss"),
     ("lesion loss (nats)", "train_lesions_loss", "validation_lesions_loss"),
-    ("validation AUROC", "validation_auroc", None),
+    ("diagnosis AUROC", "train_auroc", "validation_auroc"),
     ("learning rate", "learning_rate", None),
 )
 """Title, the value drawn solid, the value drawn dashed."""
 
 
 def training_curves(epochs: Mapping[str, Sequence[EpochRecord]], title: str) -> bytes:
-    """Draw the epochs of variants by name; a loss on the training part is solid, on validation dashed. PNG.
+    """Draw the epochs of variants by name, on the training part solid, on validation dashed. PNG.
 
     Raises:
         DatasetError: there is no epoch.
@@ -41,7 +41,7 @@ def training_curves(epochs: Mapping[str, Sequence[EpochRecord]], title: str) -> 
         axes.set_xlabel("epoch", color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.suptitle(
-        f"{title}; losses: solid on training, dashed on validation", color=INK, fontsize=11, x=0.02, ha="left"
+        f"{title}: solid on training, dashed on validation", color=INK, fontsize=11, x=0.02, ha="left"
     )
     legend_below(figure, grid[0, 0], n_columns=min(2, len(epochs)))
     return png(figure)

@@ -5,12 +5,14 @@ Owns the defaults of every experiment value. Where ladnn runs (stores, servers, 
 
 import hashlib
 import json
+import re
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ladnn.errors import ConfigError
@@ -27,11 +29,18 @@ class Variant(_Section):
     """Name of an entry of `ladnn.model.backbones`."""
     task: Literal["ladnn", "baseline"]
     """`ladnn` trains diagnosis and lesions together, `baseline` the diagnosis alone."""
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    """Seed of its own; None takes that of the experiment."""
+
+    @property
+    def group(self) -> str:
+        """What it shares with the same training by other seeds."""
+        return f"{self.backbone}-{self.task}"
 
     @property
     def name(self) -> str:
         """Name used for the run, the job and the store's keys."""
-        return f"{self.backbone}-{self.task}"
+        return self.group if self.seed is None else f"{self.group}-seed{self.seed}"
 
 
 class Cut(_Section):
@@ -96,6 +105,28 @@ class DataConfig(_Section):
         return f"there is no cut {name!r}; known cuts are {', '.join(sorted(self.cuts))}"
 
 
+class Augmentation(_Section):
+    """How far a training image is varied, at random; `enabled = false` shows it as it is."""
+
+    enabled: bool = True
+    scale: float = Field(default=0.2, ge=0, lt=1)
+    """Largest relative change of the magnification (authors' released code)."""
+    shear: float = Field(default=0.2, ge=0, lt=1.5)
+    """Largest shear, in radians to either side (authors' released code)."""
+    mirror: bool = True
+    """Mirror half of the images left to right (authors' released code)."""
+    rotation_deg: float = Field(default=10, ge=0, le=180)
+    """Largest rotation to either side: a patient does not lie quite straight."""
+    translation: float = Field(default=0.05, ge=0, le=1)
+    """Largest shift, as a share of the image's side."""
+    contrast: float = Field(default=0.2, ge=0, lt=1)
+    """Largest relative change of the contrast about the mean grey: window settings differ between hospitals."""
+    brightness: float = Field(default=0.1, ge=0, lt=1)
+    """Largest change of the brightness, as a share of white."""
+    gamma: float = Field(default=0.25, ge=0, lt=5)
+    """Largest change of the natural logarithm of gamma."""
+
+
 class TrainingConfig(_Section):
     """How a variant is trained."""
 
@@ -104,9 +135,15 @@ class TrainingConfig(_Section):
     batch_size: int = Field(default=32, ge=2, le=4096)
     """Images a step."""
     learning_rate: float = Field(default=1e-3, gt=0, lt=1)
-    """Peak learning rate, reached after the warm-up, followed by a cosine decay to zero."""
+    """Peak learning rate, reached after the warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What follows the warm-up: half a cosine to zero, or the peak to the end."""
     warmup_epochs: float = Field(default=1.0, ge=0)
     """Epochs of linear warm-up."""
+    backbone_rate: float = Field(default=1.0, ge=0, le=1)
+    """The backbone's learning rate as a share of the heads'."""
+    frozen_epochs: int = Field(default=0, ge=0)
+    """First epochs in which only the heads learn."""
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)
     """Decoupled weight decay (AdamW) of the convolution and linear weights."""
     diagnosis_weight: float = Field(default=5.0, gt=0)
@@ -123,6 +160,13 @@ class TrainingConfig(_Section):
     """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
     weights: Literal["imagenet", "random"] = "imagenet"
     """What training begins with; `random` is only meant for tests of the machinery."""
+    augmentation: Augmentation = Augmentation()
+    checkpoint_minutes: float = Field(default=10, gt=0)
+    """Longest work that a killed training loses; a checkpoint is written at the end of each epoch, too."""
+    processes: int | None = Field(default=None, ge=1, le=64)
+    """Processes that share each batch; None takes one for each GPU of the machine, without a GPU a single one."""
+    compile: bool = False
+    """Let torch compile the network: minutes before the first step, then faster ones on recent GPUs."""
 
 
 class EvaluationConfig(_Section):
@@ -186,6 +230,8 @@ class ExperimentConfig(_Section):
 
     seed: int = Field(default=2020, ge=0, lt=2**32)
     """Seed of every random choice of the retrain."""
+    n_seeds: int = Field(default=1, ge=1, le=100)
+    """How often each variant is trained, by the seeds `seed`, `seed + 1` and so on; one seed tells nothing of chance."""
     variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
     """Trained in this order; `ladnn` variants compete, `baseline` variants are their controls."""
     data: DataConfig = DataConfig()
@@ -197,7 +243,7 @@ class ExperimentConfig(_Section):
 
     @field_validator("variants")
     @classmethod
-    def _check_variants(cls, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    def _check_variants(cls, variants: tuple[Variant, ...], info: ValidationInfo) -> tuple[Variant, ...]:
         names = [variant.name for variant in variants]
         repeated = sorted({name for name in names if names.count(name) > 1})
         problems = [f"named twice: {', '.join(repeated)}"] if repeated else []
@@ -205,7 +251,11 @@ class ExperimentConfig(_Section):
             problems.append("none has task 'ladnn'; a baseline has no lesion head and cannot be promoted")
         if problems:
             raise ValueError("; ".join(problems))
-        return variants
+        return _by_seeds(variants, info.data.get("seed", 0), info.data.get("n_seeds", 1))
+
+    def seed_of(self, variant: Variant) -> int:
+        """Return the seed that a variant is trained with."""
+        return self.seed if variant.seed is None else variant.seed
 
     @property
     def digest(self) -> str:
@@ -213,11 +263,26 @@ class ExperimentConfig(_Section):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-def load_config(path: Path) -> ExperimentConfig:
+def _by_seeds(variants: tuple[Variant, ...], seed: int, n_seeds: int) -> tuple[Variant, ...]:
+    """Put each variant's other seeds behind it; the first has none of its own. Variants that are there stay."""
+    expanded: list[Variant] = []
+    for variant in variants:
+        others = () if variant.seed is not None else range(seed + 1, seed + n_seeds)
+        wanted = [variant, *(variant.model_copy(update={"seed": other % 2**32}) for other in others)]
+        expanded += [item for item in wanted if item not in expanded]
+    return tuple(expanded)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read an experiment from a TOML file.
 
+    Args:
+        path: the file.
+        overrides: `KEY=VALUE` each, such as `training.epochs=3`, in place of what the file says.
+
     Raises:
-        ConfigError: the file is missing, is no TOML, or holds unknown keys or values out of range (all are listed).
+        ConfigError: the file is missing, is no TOML, or holds unknown keys or values out of range (all are listed); an
+            override is none.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -227,7 +292,31 @@ def load_config(path: Path) -> ExperimentConfig:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} is not valid TOML: {error}") from error
-    return parse_config(values, str(path))
+    for override in overrides:
+        _override(values, override)
+    return parse_config(values, " with ".join([str(path), *overrides]))
+
+
+def _override(values: dict[str, object], override: str) -> None:
+    """Set one value, given as `KEY=VALUE`; a value that is no TOML is taken as the text that it is."""
+    key, equals, text = (part.strip() for part in override.partition("="))
+    *sections, name = key.split(".")
+    if not equals or not all([*sections, name]):
+        raise ConfigError(f"--set {override!r} is no KEY=VALUE; write it such as --set training.epochs=3")
+    table = values
+    for depth, section in enumerate(sections, start=1):
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {'.'.join(sections[:depth])} is no section; see the config file")
+        table = inner
+    try:
+        table[name] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        if not re.fullmatch(r"[A-Za-z][\w+-]*", text):
+            raise ConfigError(
+                f"--set {override!r}: the value is no TOML ({error}); quote text as in the file"
+            ) from error
+        table[name] = text
 
 
 def parse_config(values: dict[str, object], origin: str) -> ExperimentConfig:

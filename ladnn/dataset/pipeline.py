@@ -1,11 +1,12 @@
-"""Batches for training and validation, from arrays: seeded order and batch-wise augmentation with torch alone.
+"""Batches for training and validation, from arrays: seeded order, prepared while the step before is computed.
 
-An epoch's batches depend only on the arrays, the seed and the epoch. Augmented pixels are 8-bit grey again, so that
-training feeds the network just what evaluation and the service feed it.
+A batch depends only on the arrays, the recipe, the seed, the epoch and its number, so that a fit can be taken up at
+any step, and several processes can each prepare their shard of it.
 """
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,25 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
 
+from ladnn.config import Augmentation
+from ladnn.dataset.augmentation import draw_variations, vary
 from ladnn.errors import DatasetError
 from ladnn.labels import LABELS
+from ladnn.prefetch import map_ahead
 
-SCALE = (0.8, 1.2)
-"""Magnification, drawn for each axis alike (authors' released code)."""
-SHEAR = 0.2
-"""Largest shear, in radians to either side (authors' released code)."""
-ROTATION = math.radians(10)
-"""Largest rotation, in radians to either side: a patient does not lie quite straight."""
-TRANSLATION = 0.05
-"""Largest shift, as a share of the image's side."""
-CONTRAST = 0.2
-"""Largest relative change of the contrast about the mean grey: window settings differ between hospitals."""
-BRIGHTNESS = 0.1
-"""Largest change of the brightness, as a share of white."""
-GAMMA = 0.25
-"""Largest change of the natural logarithm of gamma."""
+_N_AHEAD = 2
+_ORDER_STREAM, _VARIATION_STREAM = 1, 2
 
 
 class LabelledPixels(NamedTuple):
@@ -47,18 +38,32 @@ class LabelledPixels(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of each batch that one of several processes computes."""
+
+    rank: int = 0
+    n_shards: int = 1
+
+    def of(self, n: int) -> slice:
+        """Return which of n items are this shard's; the shards are contiguous and nearly equal."""
+        return slice(n * self.rank // self.n_shards, n * (self.rank + 1) // self.n_shards)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Slices of one step.
 
     Attributes:
-        rows: their positions in the arrays.
-        pixels: uint8 (B, S, S), on the device.
-        labels: float32 (B, 6), on the device, NaN where unknown.
+        rows: the positions of the whole batch in the arrays.
+        labels: of the whole batch, float32 (B, 6), on the device, NaN where unknown.
+        part: which of these rows the pixels are: all, or those of one shard.
+        pixels: of that part, uint8 (part, S, S), on the device.
     """
 
     rows: npt.NDArray[np.int64]
-    pixels: Tensor
     labels: Tensor
+    part: slice
+    pixels: Tensor
 
 
 def n_training_batches(n_images: int, batch_size: int) -> int:
@@ -66,46 +71,86 @@ def n_training_batches(n_images: int, batch_size: int) -> int:
     return min(math.ceil(n_images / batch_size), n_images // 2)
 
 
-def training_batches(
-    data: LabelledPixels, batch_size: int, seed: int, epoch: int, device: torch.device
-) -> Iterator[Batch]:
-    """Yield each image once, in a random order, augmented.
+@dataclass(frozen=True, slots=True)
+class TrainingSampler:
+    """Each image once an epoch, in a random order, at random variations.
 
-    Args:
-        data: the training part.
+    Attributes:
         batch_size: images a batch at most; a part of an odd number of images may need one more in a batch of two.
         seed: of the fit.
-        epoch: from 1.
-        device: where the batches are augmented and left.
-
-    Raises:
-        DatasetError: the arrays do not fit together, or hold fewer than two images.
+        augmentation: how far images are varied.
+        device: where batches are left; a GPU varies them itself.
+        shard: the part of each batch that this process computes.
     """
-    check(data)
-    n_batches = n_training_batches(len(data.pixels), batch_size)
-    if n_batches == 0:
-        raise DatasetError(f"training needs at least 2 images, the training part has {len(data.pixels)}")
-    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-    order = torch.randperm(len(data.pixels), generator=generator).numpy()
-    for rows in np.array_split(order, n_batches):
-        batch = _batch(data, rows, device)
-        yield Batch(rows, augment(batch.pixels, generator), batch.labels)
+
+    batch_size: int
+    seed: int
+    augmentation: Augmentation = Augmentation()  # noqa: RUF009 (frozen)
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
+    shard: Shard = Shard()
+
+    def batches(self, data: LabelledPixels, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches; the next ones are prepared by another thread meanwhile.
+
+        Args:
+            data: the training part.
+            epoch: from 1.
+            first: number of the first batch that is wanted, from 0.
+
+        Raises:
+            DatasetError: the arrays do not fit together, or hold fewer than two images.
+        """
+        check(data)
+        n_batches = n_training_batches(len(data.pixels), self.batch_size)
+        if n_batches == 0:
+            raise DatasetError(f"training needs at least 2 images, the training part has {len(data.pixels)}")
+        order = torch.randperm(len(data.pixels), generator=_generator(_ORDER_STREAM, self.seed, epoch)).numpy()
+        wanted = list(enumerate(np.array_split(order, n_batches)))[first:]
+        with ThreadPoolExecutor(1) as thread:
+            prepared = map_ahead(thread, lambda item: self._prepare(data, epoch, *item), wanted, _N_AHEAD)
+            for batch, variations in prepared:
+                pixels = batch.pixels.to(self.device, non_blocking=True)
+                labels = batch.labels.to(self.device, non_blocking=True)
+                if self.device.type != "cpu" and variations is not None:
+                    pixels = vary(pixels, variations.to(self.device))
+                yield Batch(batch.rows, labels, batch.part, pixels)
+
+    def _prepare(
+        self, data: LabelledPixels, epoch: int, number: int, rows: npt.NDArray[np.int64]
+    ) -> tuple[Batch, Tensor | None]:
+        """Return a batch in memory, with the variations that its pixels are still to have, if any."""
+        part = self.shard.of(len(rows))
+        pixels, labels = (
+            torch.from_numpy(np.asarray(values)[chosen])
+            for values, chosen in ((data.pixels, rows[part]), (data.labels, rows))
+        )
+        variations = None
+        if self.augmentation.enabled:
+            # Drawn for the whole batch, so that they do not depend on how it is shared.
+            generator = _generator(_VARIATION_STREAM, self.seed, epoch, number)
+            variations = draw_variations(len(rows), self.augmentation, generator)[part]
+        if self.device.type != "cpu":
+            return Batch(rows, labels.pin_memory(), part, pixels.pin_memory()), variations
+        return Batch(rows, labels, part, pixels if variations is None else vary(pixels, variations)), None
 
 
-def evaluation_batches(data: LabelledPixels, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Yield each image once, in order, as it is.
+def evaluation_batches(
+    data: LabelledPixels, batch_size: int, device: torch.device, shard: Shard = Shard()
+) -> Iterator[Tensor]:
+    """Yield each slice of a shard once, in order, as it is: uint8 (B, S, S), on the device.
 
     Raises:
         DatasetError: the arrays do not fit together.
     """
     check(data)
-    for start in range(0, len(data.pixels), batch_size):
-        yield _batch(data, np.arange(start, min(start + batch_size, len(data.pixels))), device)
+    pixels = data.pixels[shard.of(len(data.pixels))]
+    for start in range(0, len(pixels), batch_size):
+        yield torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Return a 64-bit seed that no other pair of seed and epoch shares in practice."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+def random_seed(*parts: int) -> int:
+    """Return a 64-bit seed that no other sequence of whole numbers shares in practice, but for zeros at its end."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 def check(data: LabelledPixels) -> None:
@@ -123,54 +168,5 @@ def check(data: LabelledPixels) -> None:
         )
 
 
-def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random variation of each slice: affine map, horizontal flip, then contrast, brightness and gamma.
-
-    Args:
-        pixels: uint8 (B, S, S), on any device.
-        generator: on the CPU, so that every device gets the same variations.
-
-    Returns:
-        uint8 (B, S, S); black where the map reaches beyond the slice.
-    """
-    images = pixels.float().div(255).unsqueeze(1)
-    matrices = _affine_matrices(len(pixels), generator).to(pixels.device)
-    grid = affine_grid(matrices, list(images.shape), align_corners=False)
-    images = grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    images = _vary_grey(images, generator)
-    return images.mul(255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
-
-
-def _batch(data: LabelledPixels, rows: npt.NDArray[np.int64], device: torch.device) -> Batch:
-    pixels = torch.from_numpy(np.array(data.pixels[rows])).to(device)
-    return Batch(rows, pixels, torch.from_numpy(np.array(data.labels[rows])).to(device))
-
-
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=generator) * (high - low) + low
-
-
-def _affine_matrices(n: int, generator: torch.Generator) -> Tensor:
-    """Draw (n, 2, 3) maps from output to input, in coordinates of -1 to 1."""
-    zoom = 1 / _uniform(n, *SCALE, generator)
-    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    angle = _uniform(n, -ROTATION, ROTATION, generator)
-    shear = torch.tan(_uniform(n, -SHEAR, SHEAR, generator))
-    # A shift of the image's side is 2 in these coordinates.
-    shift_x, shift_y = (_uniform(n, -2 * TRANSLATION, 2 * TRANSLATION, generator) for _ in range(2))
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    row_x = torch.stack([zoom * mirror * cos, zoom * mirror * (shear * cos - sin), shift_x], dim=1)
-    row_y = torch.stack([zoom * sin, zoom * (shear * sin + cos), shift_y], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
-
-
-def _vary_grey(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change contrast, brightness and gamma of (B, 1, S, S) images of 0 to 1."""
-
-    def draw(low: float, high: float) -> Tensor:
-        return _uniform(len(images), low, high, generator).to(images.device).view(-1, 1, 1, 1)
-
-    centre = images.mean(dim=(1, 2, 3), keepdim=True)
-    contrasted = (images - centre) * draw(1 - CONTRAST, 1 + CONTRAST) + centre
-    brightened = (contrasted + draw(-BRIGHTNESS, BRIGHTNESS)).clamp(0, 1)
-    return brightened.pow(draw(-GAMMA, GAMMA).exp())
+def _generator(*parts: int) -> torch.Generator:
+    return torch.Generator().manual_seed(random_seed(*parts))

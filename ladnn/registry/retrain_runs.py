@@ -50,9 +50,9 @@ def begin_variant(tracking: Tracking, plan: Plan, variant_name: str) -> str:
     """Open the run of a variant, with everything that it was trained with."""
     variant = next(item for item in plan.config.variants if item.name == variant_name)
     params = variant.model_dump() | plan.config.training.model_dump()
-    return tracking.variant_run(
-        plan.retrain_id, variant_name, params | {"seed": plan.config.seed, "dataset_version": plan.dataset_version}
-    )
+    params |= {f"augmentation.{name}": value for name, value in params.pop("augmentation").items()}
+    params |= {"seed": plan.config.seed_of(variant), "group": variant.group, "dataset_version": plan.dataset_version}
+    return tracking.variant_run(plan.retrain_id, variant_name, params)
 
 
 def log_epoch(tracking: Tracking, run_id: str, record: EpochRecord) -> None:

@@ -60,6 +60,7 @@ class Tracking:
         Raises:
             TrackingError: it cannot be reached or made.
         """
+        self.uri = uri
         self._has_server = not uri.startswith("sqlite:")
         if not self._has_server:
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Owns what an object store is, and opens one by URL: `s3://bucket/prefix` or `file:///absolute/path`.
 
-Nothing is ever deleted: the interface has no such method. JSON documents have one canonical form, written here.
+Nothing is ever deleted but checkpoints, which can be computed again. JSON documents have one canonical form, written
+here.
 
     store = open_store("file:///srv/ladnn")
     write_json(store, "datasets/d1/card.json", {"n_records": 425})
@@ -68,6 +69,13 @@ class ObjectStore(Protocol):
 
         Raises:
             StoreFullError: no space is left; no object was made.
+        """
+
+    def discard(self, key: str) -> None:
+        """Delete a checkpoint, if it is there; its key begins with `ladnn.store.keys.CHECKPOINTS`.
+
+        Raises:
+            StoreError: the key is that of anything else, which is never deleted.
         """
 
     def check_access(self) -> None:

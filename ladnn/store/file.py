@@ -21,7 +21,7 @@ from ladnn.errors import (
     StoreFullError,
     UnusableObjectError,
 )
-from ladnn.store.keys import check_key, check_prefix, check_size
+from ladnn.store.keys import check_discardable, check_key, check_prefix, check_size
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -73,6 +73,14 @@ class FileStore:
         path = self._path(key)
         with _explained(path):
             return not path.is_file() and self._link(key, data)
+
+    def discard(self, key: str) -> None:
+        """See `ObjectStore.discard`."""
+        check_discardable(key)
+        path = self._path(key)
+        with _explained(path):
+            path.unlink(missing_ok=True)
+            (self._root / ".sha256" / key).unlink(missing_ok=True)
 
     def check_access(self) -> None:
         """See `ObjectStore.check_access`; makes the folder where it is missing."""

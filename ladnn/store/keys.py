@@ -4,6 +4,9 @@ import re
 
 from ladnn.errors import ObjectTooLargeError, StoreError
 
+CHECKPOINTS = "checkpoints/"
+"""What is below can be computed again; all else is kept for ever."""
+
 # Control characters, the backslash that Windows takes for a slash, and the surrogates that stand for non-UTF-8 names.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 
@@ -21,6 +24,17 @@ def check_key(key: str) -> None:
             raise StoreError(f"key {key!r} has an empty part; write it as part/part, without slashes at its ends")
         if part.startswith("."):
             raise StoreError(f"key {key!r} has a part that begins with a dot, which is reserved; rename the object")
+
+
+def check_discardable(key: str) -> None:
+    """Refuse to delete what cannot be computed again.
+
+    Raises:
+        StoreError: see `check_key`; or the key is that of no checkpoint.
+    """
+    check_key(key)
+    if not key.startswith(CHECKPOINTS):
+        raise StoreError(f"object {key!r} is never deleted; only what lies below {CHECKPOINTS} is")
 
 
 def check_prefix(prefix: str) -> str:

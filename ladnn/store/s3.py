@@ -26,7 +26,7 @@ from ladnn.errors import (
     StoreFullError,
 )
 from ladnn.store import S3Options
-from ladnn.store.keys import check_key, check_prefix, check_size, is_reserved
+from ladnn.store.keys import check_discardable, check_key, check_prefix, check_size, is_reserved
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -105,6 +105,12 @@ class S3Store:
                 return True
             time.sleep(wait_s)
         raise StoreError(f"object {key!r} in {self.url} is being written by too many others; try again")
+
+    def discard(self, key: str) -> None:
+        """See `ObjectStore.discard`."""
+        check_discardable(key)
+        with self._explained(key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
     def check_access(self) -> None:
         """See `ObjectStore.check_access`; lists one key, since a probe could not be deleted again."""

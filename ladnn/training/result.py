@@ -20,23 +20,29 @@ class EpochRecord:
         epoch: from 1.
         train_diagnosis_loss: with label smoothing and drop-out, over the epoch's steps.
         train_lesions_loss: the same of the lesion head; None for a baseline.
+        train_auroc: of the diagnosis, by the logits of the epoch's steps; None unless both classes are there.
         validation_diagnosis_loss: without smoothing and drop-out; None if no diagnosis is known.
         validation_lesions_loss: the same of the lesion head; None for a baseline, or if no lesion is known.
         validation_auroc: of the diagnosis; None unless validation holds both classes.
-        learning_rate: at the epoch's last step.
+        validation_lesions_auroc: mean over the lesions that validation holds with and without; None if there is none.
+        learning_rate: of the heads, at the epoch's last step.
         images_per_second: training images, augmentation included.
         seconds: wall-clock time of training and validation.
+        peak_memory_bytes: most memory used since the process began, of the GPU, or resident.
     """
 
     epoch: int
     train_diagnosis_loss: float
     train_lesions_loss: float | None
+    train_auroc: float | None
     validation_diagnosis_loss: float | None
     validation_lesions_loss: float | None
     validation_auroc: float | None
+    validation_lesions_auroc: float | None
     learning_rate: float
     images_per_second: float
     seconds: float
+    peak_memory_bytes: int
 
 
 class StoredFile(BaseModel):

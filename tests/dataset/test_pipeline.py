@@ -4,13 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ladnn.dataset.pipeline import (
-    LabelledPixels,
-    augment,
-    evaluation_batches,
-    n_training_batches,
-    training_batches,
-)
+from ladnn.config import Augmentation
+from ladnn.dataset.augmentation import draw_variations, vary
+from ladnn.dataset.pipeline import LabelledPixels, Shard, TrainingSampler, evaluation_batches, n_training_batches
 from ladnn.errors import DatasetError
 
 CPU = torch.device("cpu")
@@ -22,11 +18,16 @@ def _part(n: int, size_px: int = 32) -> LabelledPixels:
     return LabelledPixels(generator.integers(0, 256, (n, size_px, size_px), dtype=np.uint8), labels)
 
 
+def _varied(pixels: torch.Tensor, augmentation: Augmentation | None = None) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return vary(pixels, draw_variations(len(pixels), augmentation or Augmentation(), generator))
+
+
 @given(n=st.integers(2, 90), batch_size=st.integers(2, 40), epoch=st.integers(1, 5))
 @settings(max_examples=30, deadline=None)
 def test_an_epoch_holds_each_image_once_with_its_labels_and_no_batch_of_one(n, batch_size, epoch):
     part = _part(n, size_px=4)
-    batches = list(training_batches(part, batch_size, 1, epoch, CPU))
+    batches = list(TrainingSampler(batch_size, 1).batches(part, epoch))
     assert len(batches) == n_training_batches(n, batch_size)
     assert sorted(np.concatenate([batch.rows for batch in batches]).tolist()) == list(range(n))
     assert all(2 <= len(batch.rows) <= max(batch_size, 3) for batch in batches)
@@ -40,7 +41,7 @@ def test_an_epoch_depends_on_seed_and_epoch_alone():
     before = torch.random.get_rng_state()
 
     def epoch_of(seed: int, epoch: int) -> torch.Tensor:
-        return torch.cat([batch.pixels for batch in training_batches(part, 4, seed, epoch, CPU)])
+        return torch.cat([batch.pixels for batch in TrainingSampler(4, seed).batches(part, epoch)])
 
     first = epoch_of(1, 1)
     torch.rand(3)  # whatever else draws from the global generator
@@ -56,7 +57,7 @@ def test_augmentation_leaves_the_source_alone_and_keeps_the_subject_in_view():
     pixels = torch.zeros(64, 48, 48, dtype=torch.uint8)
     pixels[:, 16:32, 16:32] = 200
     original = pixels.clone()
-    result = augment(pixels, torch.Generator().manual_seed(0))
+    result = _varied(pixels)
     assert torch.equal(pixels, original)
     assert (result.dtype, result.shape) == (pixels.dtype, pixels.shape)
     assert bool((result[:, 20:28, 20:28].float().mean(dim=(1, 2)) > 120).all())
@@ -67,23 +68,47 @@ def test_augmentation_leaves_the_source_alone_and_keeps_the_subject_in_view():
 def test_about_half_of_the_slices_are_mirrored():
     pixels = torch.zeros(200, 32, 32, dtype=torch.uint8)
     pixels[:, 8:24, 4:12] = 255
-    result = augment(pixels, torch.Generator().manual_seed(0)).float()
+    result = _varied(pixels).float()
     mirrored = result[:, :, 16:].sum(dim=(1, 2)) > result[:, :, :16].sum(dim=(1, 2))
     assert 70 < int(mirrored.sum()) < 130
+
+
+def test_an_epoch_taken_up_and_one_shared_by_shards_have_the_same_batches():
+    part = _part(11)
+    whole = list(TrainingSampler(4, 1).batches(part, 2))
+    late = list(TrainingSampler(4, 1).batches(part, 2, first=1))
+    shards = [list(TrainingSampler(4, 1, shard=Shard(rank, 3)).batches(part, 2)) for rank in range(3)]
+    assert len(late) == len(whole) - 1
+    for batch, again, *parts in zip(whole[1:], late, *(shard[1:] for shard in shards), strict=True):
+        np.testing.assert_array_equal(again.rows, batch.rows)
+        assert torch.equal(again.pixels, batch.pixels)
+        assert torch.equal(torch.cat([piece.pixels for piece in parts]), batch.pixels)
+        assert all(torch.equal(piece.labels, batch.labels) or batch.labels.isnan().any() for piece in parts)
+
+
+def test_augmentation_that_is_switched_off_or_has_no_width_leaves_the_slices_as_they_are():
+    part, off = _part(6), Augmentation(enabled=False)
+    none = Augmentation(
+        scale=0, shear=0, mirror=False, rotation_deg=0, translation=0, contrast=0, brightness=0, gamma=0
+    )
+    for batch in TrainingSampler(4, 1, off).batches(part, 1):
+        np.testing.assert_array_equal(batch.pixels.numpy(), part.pixels[batch.rows])
+    assert torch.equal(_varied(torch.from_numpy(part.pixels), none), torch.from_numpy(part.pixels))
 
 
 def test_evaluation_batches_are_the_slices_in_order():
     part = _part(7)
     batches = list(evaluation_batches(part, 3, CPU))
-    np.testing.assert_array_equal(torch.cat([batch.pixels for batch in batches]).numpy(), part.pixels)
-    np.testing.assert_array_equal(torch.cat([batch.labels for batch in batches]).numpy(), part.labels)
+    np.testing.assert_array_equal(torch.cat(batches).numpy(), part.pixels)
+    shards = [torch.cat(list(evaluation_batches(part, 3, CPU, Shard(rank, 2)))) for rank in range(2)]
+    np.testing.assert_array_equal(torch.cat(shards).numpy(), part.pixels)
 
 
 def test_a_read_only_memory_map_serves_as_pixels(tmp_path):
     part = _part(5)
     np.save(tmp_path / "pixels.npy", part.pixels)
     mapped = LabelledPixels(np.load(tmp_path / "pixels.npy", mmap_mode="r"), part.labels)
-    first, second = (torch.cat([b.pixels for b in training_batches(p, 2, 1, 1, CPU)]) for p in (part, mapped))
+    first, second = (torch.cat([b.pixels for b in TrainingSampler(2, 1).batches(p, 1)]) for p in (part, mapped))
     assert torch.equal(first, second)
 
 
@@ -98,4 +123,4 @@ def test_a_read_only_memory_map_serves_as_pixels(tmp_path):
 )
 def test_arrays_that_cannot_be_trained_on_are_refused(part):
     with pytest.raises(DatasetError, match=r"part must be|at least 2 images"):
-        next(training_batches(part, 2, 1, 1, CPU))
+        next(TrainingSampler(2, 1).batches(part, 1))

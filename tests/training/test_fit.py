@@ -11,7 +11,9 @@ from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.training.fit import NonFiniteLossError, Progress, fit, learning_rate_factor
+from ladnn.training.fit import Progress, fit
+from ladnn.training.loop import NonFiniteLossError
+from ladnn.training.schedule import learning_rate_factor
 
 
 def _part(n: int = 8, size_px: int = 64) -> LabelledPixels:
@@ -72,7 +74,7 @@ def test_progress_is_told_of_every_step_and_epoch():
     steps, told = [], []
     network = _network(QUICK)
     progress = Progress(on_epoch=told.append, on_step=lambda done, n_steps: steps.append((done, n_steps)))
-    records = fit(network, _part(9), _part(3), QUICK, 1, progress)
+    records = fit(network, _part(9), _part(5), QUICK, 1, progress)
     assert steps == [(done, 6) for done in range(1, 7)]
     assert records == told
     assert [record.epoch for record in records] == [1, 2]

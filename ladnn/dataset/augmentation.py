@@ -1,0 +1,67 @@
+"""Random variations of slices, a batch at a time, with torch alone.
+
+Augmented pixels are 8-bit grey again, so that training feeds the network just what evaluation and the service feed it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from ladnn.config import Augmentation
+
+_N_AFFINE = 6
+
+
+def draw_variations(n: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """Draw what is done to each of n slices.
+
+    Args:
+        n: slices.
+        augmentation: largest changes.
+        generator: on the CPU, so that every device gets the same variations.
+
+    Returns:
+        float32 (n, 9): a map from output to input in coordinates of -1 to 1 (2 x 3, row by row), then factor of the
+        contrast, change of the brightness (share of white) and gamma.
+    """
+
+    def draw(largest: float) -> Tensor:
+        return (torch.rand(n, generator=generator) * 2 - 1) * largest
+
+    zoom = 1 / (1 + draw(augmentation.scale))
+    mirror = torch.where(torch.rand(n, generator=generator) < (0.5 if augmentation.mirror else 0), -1.0, 1.0)
+    angle = draw(math.radians(augmentation.rotation_deg))
+    shear = torch.tan(draw(augmentation.shear))
+    # A shift of the image's side is 2 in these coordinates.
+    shift_x, shift_y = (draw(2 * augmentation.translation) for _ in range(2))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    row_x = [zoom * mirror * cos, zoom * mirror * (shear * cos - sin), shift_x]
+    row_y = [zoom * sin, zoom * (shear * sin + cos), shift_y]
+    contrast, brightness, gamma = (
+        1 + draw(augmentation.contrast),
+        draw(augmentation.brightness),
+        draw(augmentation.gamma).exp(),
+    )
+    return torch.stack([*row_x, *row_y, contrast, brightness, gamma], dim=1)
+
+
+def vary(pixels: Tensor, variations: Tensor) -> Tensor:
+    """Return a variation of each slice: affine map, then contrast, brightness and gamma.
+
+    Args:
+        pixels: uint8 (B, S, S), on any device.
+        variations: of `draw_variations`, float32 (B, 9), on the same device.
+
+    Returns:
+        uint8 (B, S, S); black where the map reaches beyond the slice.
+    """
+    images = pixels.float().div(255).unsqueeze(1)
+    grid = affine_grid(variations[:, :_N_AFFINE].view(-1, 2, 3), list(images.shape), align_corners=False)
+    images = grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    contrast, brightness, gamma = variations[:, _N_AFFINE:].T.reshape(3, -1, 1, 1, 1)
+    centre = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = ((images - centre) * contrast + centre + brightness).clamp(0, 1).pow(gamma)
+    grey: Tensor = images.mul(255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
+    return grey

@@ -33,6 +33,9 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
             f"  {name}: {count.n_images} images of {count.n_groups} patients ({count.n_positive} +, {count.n_negative} -)"
         )
     console.print(_variants(summary.variants))
+    if len(summary.variants) > len(summary.seeds):
+        rows = [(spread.group, str(spread)) for spread in summary.seeds]
+        console.print(table(("variants", "validation AUROC, mean ± SD"), rows, "over seeds"))
     if summary.decision:
         _print_decision(console, summary.decision)
     _print_versions(console, summary)

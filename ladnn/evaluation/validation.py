@@ -17,6 +17,7 @@ from ladnn.evaluation.calibration import Calibration, fit_calibration
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.evaluation.scored import Scored, keep_scored, validation_scores
+from ladnn.evaluation.seeds import spread_by_group
 from ladnn.evaluation.slices import Scores, Slice, score, score_slices
 from ladnn.labels import DIAGNOSIS
 from ladnn.model.graph import InferenceGraph, sigmoid
@@ -119,8 +120,9 @@ def _document(variant_name: str) -> str:
 
 
 def select_candidate(validated: Sequence[Validated]) -> Validated:
-    """Choose the `ladnn` variant with the highest validation AUROC; the first of equals.
+    """Choose the first seed of the `ladnn` group with the highest mean validation AUROC; the first of equals.
 
+    The seed is fixed beforehand: the best of several would be picked by chance.
     A baseline is a control: it has no lesion head, which the service promises, so it cannot be promoted.
 
     Raises:
@@ -129,4 +131,5 @@ def select_candidate(validated: Sequence[Validated]) -> Validated:
     eligible = [v for v in validated if v.variant.task == "ladnn" and v.scores.diagnosis.auroc.value is not None]
     if not eligible:
         raise RetrainError("no ladnn variant has a validation AUROC; look at the variants' runs in MLflow")
-    return max(eligible, key=lambda v: v.scores.diagnosis.auroc.value or 0.0)
+    spreads = spread_by_group((v.variant.group, v.scores.diagnosis.auroc.value) for v in eligible)
+    return max(eligible, key=lambda v: spreads[v.variant.group].mean or 0.0)

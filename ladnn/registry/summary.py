@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.version import DatasetVersion, load_version
 from ladnn.evaluation.metrics import LesionMetrics
+from ladnn.evaluation.seeds import SeedSpread, spread_by_group
 from ladnn.evaluation.validation import read_validated
 from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
 from ladnn.registry.promotion import Promotion, champion, promotions
@@ -74,6 +75,8 @@ class RetrainSummary(BaseModel):
     dataset_version: str
     dataset: DatasetVersion
     variants: tuple[VariantSummary, ...]
+    seeds: tuple[SeedSpread, ...]
+    """Validation AUROC over the seeds of each backbone and task."""
     decision: Decision | None
     approval: Approval | None
     model_version: str | None
@@ -113,12 +116,15 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
     outcome = read_outcome(store, plan.retrain_id)
     version, approval = promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
     recorded = "unfinished" if outcome is None else outcome.status
+    variants = tuple(v for variant in plan.config.variants if (v := _variant(store, plan, variant.name)) is not None)
+    groups = {variant.name: variant.group for variant in plan.config.variants}
     return RetrainSummary(
         retrain_id=plan.retrain_id,
         status=status or ("promoted" if approval and version else recorded),
         dataset_version=plan.dataset_version,
         dataset=load_version(store, plan.dataset_version),
-        variants=tuple(v for variant in plan.config.variants if (v := _variant(store, plan, variant.name)) is not None),
+        variants=variants,
+        seeds=tuple(spread_by_group((groups[v.name], v.auroc.value) for v in variants).values()),
         decision=read_decision(store, plan.retrain_id),
         approval=approval,
         model_version=version,

@@ -154,11 +154,11 @@ def test_a_baseline_has_no_lesion_scores(trained_platform):
     assert scores.diagnosis.auroc.value == 1.0
 
 
-def result(trained_platform, auroc, task="ladnn", backbone="lite"):
+def result(trained_platform, auroc, task="ladnn", backbone="lite", seed=None):
     diagnosis = trained_platform.validated.scores.diagnosis
     measured = diagnosis.model_copy(update={"auroc": Interval(value=auroc, low=None, high=None, n=2)})
     scores = trained_platform.validated.scores.model_copy(update={"diagnosis": measured})
-    variant = Variant(backbone=backbone, task=task)
+    variant = Variant(backbone=backbone, task=task, seed=seed)
     return trained_platform.validated.model_copy(update={"variant": variant, "scores": scores})
 
 
@@ -169,6 +169,13 @@ def test_the_highest_auroc_is_chosen_the_first_of_equals(trained_platform, auroc
     results = [result(trained_platform, auroc, backbone=f"b{i}") for i, auroc in enumerate(aurocs)]
 
     assert select_candidate(results) is results[chosen]
+
+
+def test_of_several_seeds_the_mean_counts_and_the_first_seed_is_chosen(trained_platform):
+    aurocs = {("lucky", None): 0.7, ("lucky", 2): 0.95, ("steady", None): 0.85, ("steady", 2): 0.9}
+    results = [result(trained_platform, auroc, backbone=b, seed=seed) for (b, seed), auroc in aurocs.items()]
+
+    assert select_candidate(results) is results[2]
 
 
 def test_a_baseline_is_never_chosen_however_good(trained_platform):

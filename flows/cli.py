@@ -19,7 +19,7 @@ from ladnn.result import emit, results_only_on_stdout
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
 Overrides = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Value in place of the config's, such as training.epochs=3."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
@@ -34,14 +34,14 @@ def register(app: typer.Typer) -> None:
 
 def retrain(
     config: ConfigFile,
-    overrides: Overrides = [],
+    overrides: Overrides = None,
     processes: Annotated[int | None, typer.Option(help="Processes that share a training; default: one a GPU.")] = None,
     force: Annotated[bool, typer.Option(help="Retrain although neither data nor experiment changed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run the weekly retrain now: intake, dataset, training, evaluation, gates, promotion."""
     started_s = time.perf_counter()
-    by_flag = [*overrides, *([f"training.processes={processes}"] if processes is not None else [])]
+    by_flag = [*(overrides or ()), *([f"training.processes={processes}"] if processes is not None else [])]
     experiment = load_config(config, by_flag)
     platform = open_platform()
     check_free_space(platform.settings)
@@ -62,11 +62,11 @@ def retrain(
 
 def schedule(
     config: ConfigFile,
-    overrides: Overrides = [],
+    overrides: Overrides = None,
     cron: Annotated[str, typer.Option(help="When to retrain, in UTC.")] = "0 3 * * 1",
 ) -> None:
     """Serve the retrain on a schedule until stopped; Prefect keeps the runs."""
-    experiment = load_config(config, overrides)
+    experiment = load_config(config, overrides or ())
     home = open_platform().settings.home
     prepare_prefect(os.environ, home, log_level="ERROR")  # nobody waits for its exit code: failures go to its log
     with prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:

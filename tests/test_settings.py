@@ -41,7 +41,14 @@ def test_variables_win_over_defaults_and_empty_ones_count_as_not_set(tmp_path: P
     assert read_settings({"LADNN_WEIGHTS_URL": "file:///weights"}).weights_url == "file:///weights"
     assert not settings.embedded
     assert (settings.tracking_uri, settings.s3_region) == ("http://mlflow:5000", "eu-west-1")
-    names = ("LADNN_STORE_URL", "LADNN_WEIGHTS_URL", "LADNN_TRACKING_URI", "LADNN_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION")
+    names = (
+        "LADNN_STORE_URL",
+        "LADNN_WEIGHTS_URL",
+        "LADNN_TRACKING_URI",
+        "LADNN_S3_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_REGION",
+    )
     home = {"LADNN_HOME": str(tmp_path)}
     empty = read_settings(home | dict.fromkeys(names, "") | {"LADNN_PSEUDONYM_KEY": ""})
     assert empty == read_settings(home)

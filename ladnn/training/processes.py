@@ -59,7 +59,9 @@ def _run(
         return int(told["out of memory"])
     kind, message = told.get("failed", ("TrainingError", ""))
     if not message:
-        message = f"the processes that trained {variant_name} ended with code {processes.returncode}; see what they printed"
+        message = (
+            f"the processes that trained {variant_name} ended with code {processes.returncode}; see what they printed"
+        )
     raise getattr(errors, kind, TrainingError)(message)
 
 

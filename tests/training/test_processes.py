@@ -17,7 +17,12 @@ _SCRIPT = Path(__file__).with_name("training_process.py")
 
 
 def _train(
-    store: ObjectStore, name: str, weights: Path, kill_at: int = 0, precision: str = "float32", launcher: tuple[str, ...] = ()
+    store: ObjectStore,
+    name: str,
+    weights: Path,
+    kill_at: int = 0,
+    precision: str = "float32",
+    launcher: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess:
     """Train in another process, which shares nothing with this one but the store."""
     command = [sys.executable, *launcher, str(_SCRIPT), store.url, name, str(weights), str(kill_at), precision]

@@ -40,9 +40,7 @@ def training_curves(epochs: Mapping[str, Sequence[EpochRecord]], title: str) -> 
     for axes in grid[1]:
         axes.set_xlabel("epoch", color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    figure.suptitle(
-        f"{title}: solid on training, dashed on validation", color=INK, fontsize=11, x=0.02, ha="left"
-    )
+    figure.suptitle(f"{title}: solid on training, dashed on validation", color=INK, fontsize=11, x=0.02, ha="left")
     legend_below(figure, grid[0, 0], n_columns=min(2, len(epochs)))
     return png(figure)
 

@@ -12,7 +12,7 @@ import typer
 
 from flows.embedded import prefect_errors_explained, prefect_server
 from flows.environment import prepare_prefect
-from ladnn.config import load_config
+from ladnn.config_file import load_config
 from ladnn.errors import RetrainError
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.result import emit, results_only_on_stdout

@@ -15,7 +15,8 @@ from flows.intake import take_in_contributions
 from flows.stages import StageClock
 from flows.train_variant import train_variant
 from ladnn import __version__
-from ladnn.config import ExperimentConfig, parse_config
+from ladnn.config import ExperimentConfig
+from ladnn.config_file import parse_config
 from ladnn.dataset.card.keeping import keep_page
 from ladnn.dataset.freezing import check_trainable_parts, freeze
 from ladnn.dataset.shortcuts.acceptance import read_acceptance

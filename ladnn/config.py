@@ -1,19 +1,14 @@
-"""What an experiment is: frozen values, read from one TOML file, all errors reported at once.
+"""What an experiment is: frozen values, checked all at once.
 
-Owns the defaults of every experiment value. Where ladnn runs (stores, servers, keys) is in `ladnn.settings`.
+Owns the defaults of every experiment value; `ladnn.config_file` reads them. Where ladnn runs (stores, servers, keys) is
+in `ladnn.settings`.
 """
 
 import hashlib
-import json
-import re
-import tomllib
-from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ladnn.errors import ConfigError
 
@@ -161,6 +156,7 @@ class TrainingConfig(_Section):
     weights: Literal["imagenet", "random"] = "imagenet"
     """What training begins with; `random` is only meant for tests of the machinery."""
     augmentation: Augmentation = Augmentation()
+    """Random variations of the training images."""
     checkpoint_minutes: float = Field(default=10, gt=0)
     """Longest work that a killed training loses; a checkpoint is written at the end of each epoch, too."""
     processes: int | None = Field(default=None, ge=1, le=64)
@@ -271,73 +267,3 @@ def _by_seeds(variants: tuple[Variant, ...], seed: int, n_seeds: int) -> tuple[V
         wanted = [variant, *(variant.model_copy(update={"seed": other % 2**32}) for other in others)]
         expanded += [item for item in wanted if item not in expanded]
     return tuple(expanded)
-
-
-def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read an experiment from a TOML file.
-
-    Args:
-        path: the file.
-        overrides: `KEY=VALUE` each, such as `training.epochs=3`, in place of what the file says.
-
-    Raises:
-        ConfigError: the file is missing, is no TOML, or holds unknown keys or values out of range (all are listed); an
-            override is none.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read config {path}: {error.strerror}; name a file such as infra/configs/weekly.toml"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _override(values, override)
-    return parse_config(values, " with ".join([str(path), *overrides]))
-
-
-def _override(values: dict[str, object], override: str) -> None:
-    """Set one value, given as `KEY=VALUE`; a value that is no TOML is taken as the text that it is."""
-    key, equals, text = (part.strip() for part in override.partition("="))
-    *sections, name = key.split(".")
-    if not equals or not all([*sections, name]):
-        raise ConfigError(f"--set {override!r} is no KEY=VALUE; write it such as --set training.epochs=3")
-    table = values
-    for depth, section in enumerate(sections, start=1):
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {'.'.join(sections[:depth])} is no section; see the config file")
-        table = inner
-    try:
-        table[name] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        if not re.fullmatch(r"[A-Za-z][\w+-]*", text):
-            raise ConfigError(
-                f"--set {override!r}: the value is no TOML ({error}); quote text as in the file"
-            ) from error
-        table[name] = text
-
-
-def parse_config(values: dict[str, object], origin: str) -> ExperimentConfig:
-    """Check a resolved experiment; `origin` names it in errors.
-
-    Raises:
-        ConfigError: unknown keys or values out of range (all are listed).
-    """
-    try:
-        return ExperimentConfig.model_validate_json(json.dumps(values, default=str))
-    except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
-        raise ConfigError(f"config {origin}: {problems}") from error
-
-
-def _problem(item: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "experiment"
-    if item["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; remove it or correct its spelling"
-    if item["type"] == "missing":
-        return f"{where} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    shown = isinstance(item["input"], (str, int, float))  # a whole table or list would bury the message
-    return f"{where}: {message} (got {item['input']!r})" if shown else f"{where}: {message}"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ladnn.config import ExperimentConfig, load_config, parse_config
+from ladnn.config import ExperimentConfig
+from ladnn.config_file import load_config, parse_config
 from ladnn.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[1] / "infra" / "configs").glob("*.toml"))

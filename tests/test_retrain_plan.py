@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ladnn.config import ExperimentConfig, parse_config
+from ladnn.config import ExperimentConfig
+from ladnn.config_file import parse_config
 from ladnn.retrain import Found, document_key, keep, plan_retrain, read, read_plan, retrain_ids
 from ladnn.store import ObjectStore
 

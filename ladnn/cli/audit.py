@@ -26,7 +26,8 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Find out how well the diagnosis can be predicted without the disease."""
-    from ladnn.config import AuditConfig, EvaluationConfig, ExperimentConfig, load_config
+    from ladnn.config import AuditConfig, EvaluationConfig, ExperimentConfig
+    from ladnn.config_file import load_config
     from ladnn.dataset.freezing import chosen_version
     from ladnn.dataset.shortcuts.audit import audit_version
     from ladnn.statistics import Bootstrap

@@ -27,7 +27,8 @@ def freeze(
     as_json: Json = False,
 ) -> None:
     """Freeze what intake has accepted as a dataset version, with its data card."""
-    from ladnn.config import DataConfig, load_config
+    from ladnn.config import DataConfig
+    from ladnn.config_file import load_config
     from ladnn.dataset.card.keeping import keep_card, keep_page
     from ladnn.dataset.freezing import freeze as freeze_version
 

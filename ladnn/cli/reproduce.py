@@ -79,7 +79,8 @@ def table2(
 
 
 def _recipe(config: Path | None, random_weights: bool) -> "ExperimentConfig":
-    from ladnn.config import ExperimentConfig, Variant, load_config
+    from ladnn.config import ExperimentConfig, Variant
+    from ladnn.config_file import load_config
 
     recipe = (
         load_config(config)

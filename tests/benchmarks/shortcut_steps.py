@@ -23,7 +23,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ladnn.config import Variant, load_config
+from ladnn.config import Variant
+from ladnn.config_file import load_config
 from ladnn.dataset.canonical_form import CanonicalForm, locate, standardise_grey, stretch
 from ladnn.dataset.lung_field import WORK_PX, content_box
 from ladnn.dataset.pipeline import LabelledPixels, evaluation_batches

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 from factories import keep_outcomes, keep_records, make_record
 
-from ladnn.config import ConfigError, Cut, DataConfig, parse_config
+from ladnn.config import ConfigError, Cut, DataConfig
+from ladnn.config_file import parse_config
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.split import load_assignments
 from ladnn.dataset.version import load_manifest

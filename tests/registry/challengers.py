@@ -41,5 +41,8 @@ def result_against_the_champion(platform, bundle_id=None):
         champion=current,
         candidate_scores=None,
         champion_scores=None,
+        candidate_slices=(),
+        champion_slices=(),
+        difference=None,
         evidence=evidence,
     )

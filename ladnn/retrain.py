@@ -69,9 +69,12 @@ def plan_retrain(
         reason="forced" if force else "new data or experiment",
         planned_at=datetime.now(UTC),
     )
-    return Found(
-        plan=Plan.model_validate(keep(store, plan.retrain_id, "plan", plan.model_dump(mode="json"))), state="new"
-    )
+    return Found(plan=keep_plan(store, plan), state="new")
+
+
+def keep_plan(store: ObjectStore, plan: Plan) -> Plan:
+    """Write a plan once and return the one that holds: the first that was written."""
+    return Plan.model_validate(keep(store, plan.retrain_id, "plan", plan.model_dump(mode="json")))
 
 
 def read_plan(store: ObjectStore, retrain_id: str) -> Plan | None:

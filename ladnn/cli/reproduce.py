@@ -59,13 +59,12 @@ def table2(
     recipe = _recipe(config, random_weights)
     chosen = _names(backbones, "--backbones") if backbones is not None else list(BACKBONES)
     platform = open_platform()
-    weights, cache = WeightsSource(platform.weights), platform.settings.cache
     check_free_space(platform.settings)
-    check_backbones(chosen, recipe, weights)
+    check_backbones(chosen, recipe, WeightsSource(platform.weights))
     with only_one_retrain(platform.settings), results_only_on_stdout():
         cells = plan_cells(platform.store, recipe, chosen, _names(cuts, "--cuts"), seeds or recipe.n_seeds)
-        train_cells(platform.store, cells, weights, cache)
-        score_cells(platform.store, cells, cache)
+        train_cells(platform, cells)
+        score_cells(platform.store, cells, platform.settings.cache)
         table = tabulate(platform.store, cells, sampling_of(recipe.evaluation, recipe.seed))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

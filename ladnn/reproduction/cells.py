@@ -17,7 +17,7 @@ from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import WeightsError
 from ladnn.model.network import check_trainable
 from ladnn.model.weights import WeightsSource
-from ladnn.retrain import REPRODUCTION, Plan, keep
+from ladnn.retrain import REPRODUCTION, Plan, keep_plan
 from ladnn.store import ObjectStore
 
 TASKS = ("baseline", "ladnn")
@@ -116,4 +116,4 @@ def _plan(store: ObjectStore, plan_id: str, version: DatasetVersion, config: Exp
         reason="reproduction of table 2",
         planned_at=datetime.now(UTC),
     )
-    return Plan.model_validate(keep(store, plan_id, "plan", plan.model_dump(mode="json")))
+    return keep_plan(store, plan)

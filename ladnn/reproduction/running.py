@@ -9,16 +9,16 @@ from ladnn.evaluation.scored import Scored, keep_scored, read_scored
 from ladnn.evaluation.validation import validate_variant
 from ladnn.governance.ledger import record_opening
 from ladnn.model.graph import InferenceGraph
-from ladnn.model.weights import WeightsSource
+from ladnn.platform import Platform
 from ladnn.progress import progress_bar, say
 from ladnn.reproduction.cells import TASKS, Cell
 from ladnn.store import ObjectStore
 from ladnn.training.fit import Progress
-from ladnn.training.result import EpochRecord, read_file, read_trained, required_trained
-from ladnn.training.variant import train_variant
+from ladnn.training.processes import train_here
+from ladnn.training.result import EpochRecord, describe_epoch, read_file, read_trained, required_trained
 
 
-def train_cells(store: ObjectStore, cells: Sequence[Cell], weights: WeightsSource, cache: Path) -> None:
+def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
     """Train every variant that is not trained yet, one after the other.
 
     Raises:
@@ -28,12 +28,12 @@ def train_cells(store: ObjectStore, cells: Sequence[Cell], weights: WeightsSourc
         for task in TASKS:
             name = cell.variant(task).name
             title = f"{cell.cut} {name} seed {cell.seed}"
-            if read_trained(store, cell.plan.retrain_id, name) is not None:
+            if read_trained(platform.store, cell.plan.retrain_id, name) is not None:
                 say(f"  {title}: trained before; kept")
                 continue
             with progress_bar(f"{title}: steps") as bar:
                 progress = Progress(on_epoch=_tell(title, cell.plan.config.training.epochs), on_step=bar)
-                train_variant(store, cell.plan.retrain_id, name, cache, weights=weights, progress=progress)
+                train_here(platform, cell.plan, name, progress)
             say(f"  {title}: trained ({number}/{len(cells)})")
 
 
@@ -69,7 +69,6 @@ def scores(cell: Cell, task: str) -> str:
 
 def _tell(title: str, n_epochs: int) -> Callable[[EpochRecord], None]:
     def on_epoch(record: EpochRecord) -> None:
-        auroc = "n/a" if record.validation_auroc is None else f"{record.validation_auroc:.3f}"
-        say(f"  {title}: epoch {record.epoch}/{n_epochs}, validation AUROC {auroc}")
+        say(f"  {title}: {describe_epoch(record, n_epochs)}")
 
     return on_epoch

@@ -1,4 +1,4 @@
-"""Training of a variant in several processes of this machine, started by torchrun."""
+"""Training of a variant on this machine: in this process, or in several that torchrun starts."""
 
 import ctypes
 import json
@@ -10,12 +10,31 @@ from typing import Any
 
 from ladnn import errors
 from ladnn.errors import TrainingError
+from ladnn.model.weights import WeightsSource
+from ladnn.platform import Platform
 from ladnn.progress import say
+from ladnn.retrain import Plan
+from ladnn.training.devices import n_processes
 from ladnn.training.fit import Progress
 from ladnn.training.result import EpochRecord
-from ladnn.training.step import OutOfMemoryError
+from ladnn.training.step import half_of
+from ladnn.training.variant import train_variant
 
 _PR_SET_PDEATHSIG = 1  # prctl(2): signal this process when its parent dies
+
+
+def train_here(platform: Platform, plan: Plan, variant_name: str, progress: Progress) -> None:
+    """Train a variant of a plan in as many processes as its recipe asks for.
+
+    Raises:
+        LadnnError: what the training raised.
+    """
+    n = n_processes(plan.config.training)
+    if n > 1:
+        train_in_processes(plan.retrain_id, variant_name, n, progress)
+        return
+    weights, cache = WeightsSource(platform.weights), platform.settings.cache
+    train_variant(platform.store, plan.retrain_id, variant_name, cache, weights, progress=progress)
 
 
 def train_in_processes(retrain_id: str, variant_name: str, n_processes: int, progress: Progress) -> None:
@@ -29,13 +48,7 @@ def train_in_processes(retrain_id: str, variant_name: str, n_processes: int, pro
     """
     micro_batch: int | None = None
     while (tried := _run(retrain_id, variant_name, n_processes, micro_batch, progress)) is not None:
-        if tried == 1:
-            raise OutOfMemoryError(tried)
-        micro_batch = (tried + 1) // 2
-        say(
-            f"  out of memory with {tried} images at a time in each process: going on with {micro_batch}, gradients "
-            "are accumulated, the batch size stays"
-        )
+        micro_batch = half_of(tried, " in each process")
 
 
 def _run(

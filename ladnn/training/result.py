@@ -45,6 +45,15 @@ class EpochRecord:
     peak_memory_bytes: int
 
 
+def describe_epoch(record: EpochRecord, n_epochs: int) -> str:
+    """Tell a person in one line how an epoch of several went."""
+    auroc = "n/a" if record.validation_auroc is None else f"{record.validation_auroc:.3f}"
+    return (
+        f"epoch {record.epoch}/{n_epochs}, diagnosis loss {record.train_diagnosis_loss:.3f}, validation AUROC {auroc}, "
+        f"{record.images_per_second:.1f} images/s"
+    )
+
+
 class StoredFile(BaseModel):
     """A file in the store, with what its bytes must be."""
 

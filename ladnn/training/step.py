@@ -29,6 +29,22 @@ class OutOfMemoryError(TrainingError):
         self.micro_batch = micro_batch
 
 
+def half_of(micro_batch: int, where: str = "") -> int:
+    """Return how many images at a time to go on with, and say so; `where` tells whose memory did not suffice.
+
+    Raises:
+        OutOfMemoryError: a single image was too many.
+    """
+    if micro_batch == 1:
+        raise OutOfMemoryError(micro_batch)
+    half = (micro_batch + 1) // 2
+    say(
+        f"  out of memory with {micro_batch} images at a time{where}: going on with {half}, gradients are accumulated, "
+        "the batch size stays"
+    )
+    return half
+
+
 @dataclass(frozen=True, slots=True)
 class Computed:
     """What a process computed of a batch.
@@ -84,15 +100,11 @@ class Gradients:
 
     def _halve(self, n_rows: int) -> None:
         tried = min(n_rows, self.micro_batch or n_rows)
-        if tried == 1 or self._accelerator.num_processes > 1:
+        if self._accelerator.num_processes > 1:
             raise OutOfMemoryError(tried)
         self._model.zero_grad()
         clear_device_cache(garbage_collection=True)
-        self.micro_batch = (tried + 1) // 2
-        say(
-            f"  out of memory with {tried} images at a time: going on with {self.micro_batch}, gradients are "
-            "accumulated, the batch size stays"
-        )
+        self.micro_batch = half_of(tried)
 
     def _accumulate(self, batch: Batch, seed: int) -> Computed:
         self._model.zero_grad()

@@ -46,6 +46,7 @@ class Interval(BaseModel):
         low: lower confidence bound.
         high: upper confidence bound.
         n: cases behind the value: those in the denominator of a proportion, else all with a known label.
+        note: why there is no value or there are no bounds, or how these were found where the usual way finds none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,18 +55,23 @@ class Interval(BaseModel):
     low: FiniteFloat | None
     high: FiniteFloat | None
     n: int = Field(ge=0)
+    note: str | None = None
 
     def __str__(self) -> str:
         """Show the value with its interval, such as `0.912 [0.851, 0.960]`; n/a where there are not enough cases."""
         if self.value is None:
             return "n/a"
-        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f}{bounds}"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} (no interval: {self.note})" if self.note else f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def not_computable(n: int) -> Interval:
+NOT_ENOUGH, NOT_FINITE = "not enough cases", "a score is not finite"
+
+
+def not_computable(n: int, note: str = NOT_ENOUGH) -> Interval:
     """Return the interval of a metric that `n` cases do not define."""
-    return Interval(value=None, low=None, high=None, n=n)
+    return Interval(value=None, low=None, high=None, n=n, note=note)
 
 
 def cluster_bootstrap(
@@ -145,7 +151,8 @@ def _interval(value: float, replicates: Weights, n: int, confidence: float) -> I
         return not_computable(n)
     defined = replicates[~np.isnan(replicates)]
     if 2 * defined.size < replicates.size:
-        return Interval(value=float(value), low=None, high=None, n=n)
+        note = "one patient only" if replicates.size == 1 else "most resamplings lack a class"
+        return Interval(value=float(value), low=None, high=None, n=n, note=note)
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return Interval(value=float(value), low=float(low), high=float(high), n=n)

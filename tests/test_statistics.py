@@ -112,7 +112,7 @@ def test_one_patient_gives_a_value_without_bounds():
         np.array([0, 1.0]), np.array([0.1, 0.9]), ["a", "a"], Bootstrap(n_replicates=50, confidence=0.9, seed=1)
     )
 
-    assert measured == Interval(value=1, low=None, high=None, n=2)
+    assert measured == Interval(value=1, low=None, high=None, n=2, note="one patient only")
 
 
 def test_bounds_are_dropped_when_most_replicates_miss_a_class():

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from ladnn.evaluation.cases import Cases
 from ladnn.evaluation.reliability import gaps, wilson
-from ladnn.statistics import Bootstrap, Interval, Weights, bootstrap_of_totals, not_computable, ratio
+from ladnn.statistics import (
+    NOT_ENOUGH,
+    NOT_FINITE,
+    Bootstrap,
+    Interval,
+    Weights,
+    bootstrap_of_totals,
+    not_computable,
+    ratio,
+)
 
 LESION_THRESHOLD = 0.5
 """Probability at or above which a lesion counts as found."""
@@ -71,13 +80,17 @@ def not_certain(interval: Interval, n_patients: int | None, confidence: float) -
     """
     if interval.value is None or interval.low is None or interval.low != interval.high:
         return interval
-    low, high = (None, None) if n_patients is None else wilson(interval.value, n_patients, confidence)
-    return interval.model_copy(update={"low": low, "high": high})
+    if n_patients is None:
+        return interval.model_copy(update={"low": None, "high": None, "note": "all resamplings of patients agree"})
+    low, high = wilson(interval.value, n_patients, confidence)
+    note = "all resamplings of patients agree; bounds by Wilson's interval for as many cases as patients"
+    return interval.model_copy(update={"low": low, "high": high, "note": note})
 
 
 def not_measured(cases: Cases, threshold: float) -> dict[str, Interval]:
     """Return the metrics of cases whose probabilities are not all finite: none has a value."""
-    return dict(zip(AT_THRESHOLD, map(not_computable, _n_cases(cases, threshold)), strict=True))
+    note = NOT_ENOUGH if cases.finite else NOT_FINITE
+    return {name: not_computable(n, note) for name, n in zip(AT_THRESHOLD, _n_cases(cases, threshold), strict=True)}
 
 
 def intervals_at_threshold(cases: Cases, threshold: float, sampling: Bootstrap) -> dict[str, Interval]:

@@ -4,6 +4,10 @@ Variance: Obuchowski 1997, *Nonparametric analysis of clustered ROC curve data*,
 a patient it is that of DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837-845. The structural components come
 from sorted scores (Sun and Xu 2014, doi:10.1109/LSP.2014.2337313), in time n log n. The interval is symmetric on the
 scale of the AUROC and clipped to its range, as pROC's is.
+
+Where classes are ranked without an error that variance is zero, which says nothing of other patients. The bounds are then
+those of a score interval: Newcombe 2006, *Confidence intervals for an effect size measure based on the Mann-Whitney
+statistic, part 2*, Statistics in Medicine 25:559-573 (doi:10.1002/sim.2324), method 5.
 """
 
 import math
@@ -12,12 +16,17 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from ladnn.evaluation.cases import Cases
-from ladnn.statistics import FloatArray, Interval, Weights, not_computable
+from ladnn.statistics import NOT_ENOUGH, NOT_FINITE, FloatArray, Interval, Weights, not_computable
 
 _LEAST_VARIANCE = 1e-12
-"""A variance below it is zero but for rounding: classes are ranked apart, and an interval would claim certainty."""
+"""A variance below it is zero but for rounding: an interval by it would claim certainty."""
+_BELOW_ONE = 1 - 1e-12
+ONE_PATIENT = "a class has one patient only"
+BY_NEWCOMBE = "DeLong's variance is zero; bounds by Newcombe's score interval for as many cases as patients"
+NO_SPREAD = "the two models rank all patients alike, so that the variance is zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +42,21 @@ def auroc_by_delong(cases: Cases, confidence: float) -> Interval:
     """Return the AUROC of cases with its interval.
 
     There is no value where a class is missing or a score is not finite, and no bounds where a class has one patient
-    only or the variance is estimated as zero (the classes are ranked apart).
+    only. Where the variance is estimated as zero (the classes are ranked apart, or all scores are the same), the bounds
+    are Newcombe's, as if a patient's images told no more than one: wide rather than narrow.
 
     Args:
         cases: with scores that need not be probabilities.
         confidence: two-sided coverage, between 0 and 1.
     """
     if not cases.finite or not 0 < cases.n_present < cases.n:
-        return not_computable(cases.n)
+        return not_computable(cases.n, NOT_ENOUGH if cases.finite else NOT_FINITE)
     area = _area(cases, cases.probabilities)
-    return _interval(area.value, _variance(cases, area), cases.n, confidence, (0.0, 1.0))
+    measured = _interval(area.value, _variance(cases, area), cases.n, confidence, (0.0, 1.0))
+    if measured.note != NO_SPREAD:
+        return measured
+    low, high = _score_bounds(area.value, cases.n_patients(present=True), cases.n_patients(present=False), confidence)
+    return measured.model_copy(update={"low": low, "high": high, "note": BY_NEWCOMBE})
 
 
 def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: float) -> Interval:
@@ -53,8 +67,9 @@ def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: flo
         others: (N,), scores of the second model for the same cases.
         confidence: two-sided coverage, between 0 and 1.
     """
-    if not cases.finite or not np.isfinite(others).all() or not 0 < cases.n_present < cases.n:
-        return not_computable(cases.n)
+    is_finite = cases.finite and bool(np.isfinite(others).all())
+    if not is_finite or not 0 < cases.n_present < cases.n:
+        return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
     ours, theirs = _area(cases, cases.probabilities), _area(cases, others)
     gain = _Area(ours.value - theirs.value, ours.of_present - theirs.of_present, ours.of_absent - theirs.of_absent)
     return _interval(gain.value, _variance(cases, gain), cases.n, confidence, (-1.0, 1.0))
@@ -102,6 +117,29 @@ def _variance(cases: Cases, area: _Area) -> float | None:
 
 def _interval(value: float, variance: float | None, n: int, confidence: float, limits: tuple[float, float]) -> Interval:
     if variance is None or variance < _LEAST_VARIANCE:
-        return Interval(value=value, low=None, high=None, n=n)
-    half_width = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
+        return Interval(value=value, low=None, high=None, n=n, note=ONE_PATIENT if variance is None else NO_SPREAD)
+    half_width = _quantile(confidence) * math.sqrt(variance)
     return Interval(value=value, low=max(limits[0], value - half_width), high=min(limits[1], value + half_width), n=n)
+
+
+def _score_bounds(value: float, n_present: int, n_absent: int, confidence: float) -> tuple[float, float]:
+    """Return the areas that lie as far from a measured one as their own standard error allows (Newcombe, method 5)."""
+    return (
+        _lower_score_bound(value, n_present, n_absent, confidence),
+        1 - _lower_score_bound(1 - value, n_present, n_absent, confidence),
+    )
+
+
+def _lower_score_bound(value: float, n_present: int, n_absent: int, confidence: float) -> float:
+    z, mean_others = _quantile(confidence), (n_present + n_absent) / 2 - 1
+
+    def distance(area: float) -> float:
+        """Return how far the value lies above an area, less what chance allows (variance: Hanley and McNeil 1982)."""
+        others = mean_others * ((1 - area) / (2 - area) + area / (1 + area))
+        return value - area - z * math.sqrt(area * (1 - area) * (1 + others) / (n_present * n_absent))
+
+    return float(brentq(distance, 0.0, min(value, _BELOW_ONE))) if value > 0 else 0.0
+
+
+def _quantile(confidence: float) -> float:
+    return NormalDist().inv_cdf((1 + confidence) / 2)

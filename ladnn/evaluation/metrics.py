@@ -15,6 +15,8 @@ from ladnn.evaluation.cases import Cases, known_cases
 from ladnn.evaluation.delong import auroc_by_delong
 from ladnn.labels import LESIONS
 from ladnn.statistics import (
+    NOT_ENOUGH,
+    NOT_FINITE,
     Bootstrap,
     FloatArray,
     Interval,
@@ -36,7 +38,8 @@ class DiagnosisMetrics(BaseModel):
     """How well a diagnosis agrees with the known labels.
 
     Attributes:
-        auroc: area under the receiver operating characteristic curve, with DeLong's interval for patients' images.
+        auroc: area under the receiver operating characteristic curve, with DeLong's interval for patients' images; with
+            Newcombe's, and a note that says so, where the classes are ranked without an error.
         auroc_bootstrap: the same area with the interval over resampled patients, as all metrics below have.
         auprc: area under the precision-recall curve, as average precision.
         brier: mean squared distance of probability and label.
@@ -166,13 +169,16 @@ def _with_enough_patients(measured: Mapping[str, Interval], cases: Cases, min_pa
         needed = [by_class[present] for present in _NEEDED_CLASSES.get(name, (True, False))]
         return min([cases.n_all_patients, *needed]) >= min_patients
 
-    return {name: value if is_enough(name) else not_computable(value.n) for name, value in measured.items()}
+    def why(value: Interval) -> str:
+        return (value.note if value.value is None else None) or NOT_ENOUGH
+
+    return {name: value if is_enough(name) else not_computable(value.n, why(value)) for name, value in measured.items()}
 
 
 def _resampled(cases: Cases, threshold: float, sampling: Bootstrap) -> dict[str, Interval]:
     """Return what is estimated over resampled patients; all metrics see the same ones."""
     if not cases.finite or not cases.n:
-        no_ranking = not_computable(cases.n)
+        no_ranking = not_computable(cases.n, NOT_ENOUGH if cases.finite else NOT_FINITE)
         return {"auroc_bootstrap": no_ranking, "auprc": no_ranking} | not_measured(cases, threshold)
     ranking, sums = Ranking.of(cases.present, cases.probabilities), ThresholdMetrics.of(cases, threshold)
 

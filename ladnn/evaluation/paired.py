@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.delong import auroc_difference_by_delong
 from ladnn.statistics import (
+    NOT_FINITE,
     Bootstrap,
     FloatArray,
     Interval,
@@ -51,7 +52,8 @@ def paired_auroc_difference(
     """
     ours, theirs = (known_cases(labels, probabilities, patients) for probabilities in (candidate, champion))
     if not (ours.finite and theirs.finite):
-        return AurocDifference(bootstrap=not_computable(ours.n), delong=not_computable(ours.n))
+        none = not_computable(ours.n, NOT_FINITE)
+        return AurocDifference(bootstrap=none, delong=none)
     rankings = [Ranking.of(cases.present, cases.probabilities) for cases in (ours, theirs)]
 
     def difference(weights: Weights) -> Weights:

@@ -100,7 +100,7 @@ def test_with_one_image_a_patient_it_is_delong(study):
     for position, score in enumerate(scores):
         measured = auroc_by_delong(cases_of(labels, score), 0.95)
         assert measured.value == pytest.approx(areas[position])
-        check_bounds(measured, covariance[position, position], (0, 1))
+        check_area(measured, covariance[position, position], labels)
     contrast = np.array([1, -1])
     difference = auroc_difference_by_delong(cases_of(labels, scores[0]), scores[1], 0.95)
     check_bounds(difference, contrast @ covariance @ contrast, (-1, 1))
@@ -115,6 +115,26 @@ def check_bounds(interval, variance, limits):
     assert interval.high == pytest.approx(min(limits[1], interval.value + half_width))
 
 
+def check_area(interval, variance, labels, patients=None):
+    if variance < 1e-12:
+        n_patients = [len(set(np.array(patients or range(len(labels)))[labels == of])) for of in (0, 1)]
+        check_score_bounds(interval, *n_patients)
+    else:
+        check_bounds(interval, variance, (0, 1))
+
+
+def check_score_bounds(interval, n_absent, n_present):
+    """Each bound lies 1.96 of its own standard errors from the value, by the variance of Hanley and McNeil 1982."""
+    assert interval.low <= interval.value <= interval.high
+    assert "Newcombe" in interval.note
+    others = (n_absent + n_present) / 2 - 1  # in place of n_present - 1 and n_absent - 1 (Newcombe 2006)
+    for area in {interval.low, interval.high} - {0.0, 1.0}:
+        q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+        variance = area * (1 - area) + others * (q1 - area**2) + others * (q2 - area**2)
+        error = np.sqrt(variance / (n_absent * n_present))
+        assert abs(interval.value - area) == pytest.approx(NormalDist().inv_cdf(0.975) * error, rel=1e-6)
+
+
 @settings(deadline=None)
 @given(studies())
 def test_with_several_images_a_patient_it_is_obuchowski(study):
@@ -125,7 +145,7 @@ def test_with_several_images_a_patient_it_is_obuchowski(study):
     if min(by_class) < 2:
         assert (measured.low, measured.high) == (None, None)
     else:
-        check_bounds(measured, obuchowski_variance(labels, scores, patients), (0, 1))
+        check_area(measured, obuchowski_variance(labels, scores, patients), labels, patients)
 
 
 def test_the_interval_covers_the_true_area_about_as_often_as_it_says():
@@ -145,10 +165,51 @@ def test_the_interval_covers_the_true_area_about_as_often_as_it_says():
     assert naive / n_studies < 0.8
 
 
-def test_an_error_free_ranking_has_a_value_and_no_bounds():
-    measured = auroc_by_delong(cases_of(np.repeat([0.0, 1.0], 10), np.arange(20.0)), 0.95)
+def test_an_error_free_ranking_gets_a_lower_bound_that_rises_with_the_patients():
+    measured = [auroc_by_delong(cases_of(np.repeat([0.0, 1.0], n), np.arange(2.0 * n)), 0.95) for n in (2, 3, 20, 200)]
 
-    assert (measured.value, measured.low, measured.high, measured.n) == (1, None, None, 20)
+    for n, interval in zip((2, 3, 20, 200), measured, strict=True):
+        assert (interval.value, interval.high, interval.n) == (1, 1, 2 * n)
+        check_score_bounds(interval, n, n)
+    assert [round(interval.low, 2) for interval in measured] == [0.39, 0.5, 0.9, 0.99]
+
+
+def test_images_of_the_same_patients_do_not_narrow_an_error_free_ranking():
+    labels, scores = np.repeat([0.0, 1.0], 10), np.arange(20.0)
+    one_each = auroc_by_delong(cases_of(labels[::5], scores[::5]), 0.95)
+    five_each = auroc_by_delong(cases_of(labels, scores, [str(i // 5) for i in range(20)]), 0.95)
+
+    assert (five_each.low, five_each.high) == (one_each.low, one_each.high)
+
+
+@pytest.mark.parametrize("separation", [3.0, 3.5])
+def test_where_rankings_are_often_free_of_errors_the_lower_bound_holds(separation):
+    """20 patients of each class, of which nearly all are ranked right: the true area is hardly ever below the bound."""
+    rng, truth = np.random.default_rng(11), NormalDist().cdf(separation / np.sqrt(2))
+    labels = np.repeat([0.0, 1.0], 20)
+    found = [auroc_by_delong(cases_of(labels, separation * labels + rng.normal(size=40)), 0.95) for _ in range(400)]
+    perfect = [interval for interval in found if interval.value == 1]
+
+    assert len(perfect) >= 20
+    assert all(interval.low <= truth for interval in perfect)
+
+
+def test_scores_that_are_all_alike_are_no_certain_half():
+    measured = auroc_by_delong(cases_of(np.repeat([0.0, 1.0], 10), np.zeros(20)), 0.95)
+
+    assert measured.value == 0.5
+    assert measured.low < 0.3 < 0.7 < measured.high
+
+
+def test_what_has_no_bounds_says_why():
+    labels, scores = np.array([0.0, 0, 1, 1]), np.array([1.0, 3, 2, 4])
+
+    one_patient = auroc_by_delong(cases_of(labels, scores, ["a", "b", "c", "c"]), 0.95)
+    alike = auroc_difference_by_delong(cases_of(labels, scores), scores, 0.95)
+
+    assert str(one_patient) == "0.750 (no interval: a class has one patient only)"
+    assert (alike.value, alike.low) == (0, None)
+    assert "rank all patients alike" in alike.note
 
 
 @pytest.mark.parametrize("labels", [np.zeros(4), np.ones(4), np.full(4, np.nan)])

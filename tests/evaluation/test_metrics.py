@@ -189,8 +189,11 @@ def test_a_model_without_an_error_is_not_certain_to_make_none():
     for name, n_patients in (("sensitivity", 5), ("specificity", 5), ("precision", 5), ("accuracy", 10)):
         interval = getattr(measured, name)
         assert (interval.low, interval.high) == (pytest.approx(n_patients / (n_patients + 1.96**2), rel=1e-3), 1)
-    for name in ("auroc", "auroc_bootstrap", "auprc", "f1"):
-        assert (getattr(measured, name).low, getattr(measured, name).high) == (None, None)
+    assert 0.6 < measured.auroc.low < measured.auroc.high == 1
+    for name in ("auroc_bootstrap", "auprc", "f1"):
+        interval = getattr(measured, name)
+        assert (interval.low, interval.high) == (None, None)
+        assert str(interval) == "1.000 (no interval: all resamplings of patients agree)"
 
 
 def test_each_lesion_is_measured_on_the_images_where_it_is_known():

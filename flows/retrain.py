@@ -24,6 +24,7 @@ from ladnn.dataset.shortcuts.audit import ShortcutAudit, audit_version
 from ladnn.dataset.split import SPLITS
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import PromotionConflictError
+from ladnn.evaluation.comparison import compare_validated
 from ladnn.evaluation.validation import Validated, sampling_of, select_candidate, validate_variant
 from ladnn.governance.decision import Decision, decide
 from ladnn.governance.gates import Evidence
@@ -165,6 +166,8 @@ def validate_and_select(current: Plan) -> Validated:
         run_id = retrain_runs.begin_variant(tracking, current, variant.name)
         retrain_runs.log_validation(tracking, run_id, validated)
         results.append(validated)
+    parent_id = tracking.parent_run(current.retrain_id, {})
+    retrain_runs.log_comparisons(tracking, parent_id, compare_validated(platform.store, current))
     return select_candidate(results)
 
 

@@ -10,12 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ladnn.dataset.shortcuts.audit import ShortcutAudit, Stage
 from ladnn.dataset.split import SPLITS
+from ladnn.evaluation.comparison import Comparison
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.governance.decision import Decision
 from ladnn.intake.quarantine import Case
 from ladnn.registry.summary import RetrainSummary, VariantSummary
-from ladnn.serving.assessment import Assessment
+from ladnn.serving.assessment import Assessment, FolderAssessment
 from ladnn.settings import Settings, default_home
 
 _WIDTH = 160
@@ -36,6 +38,9 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
     if len(summary.variants) > len(summary.seeds):
         rows = [(spread.group, str(spread)) for spread in summary.seeds]
         console.print(table(("variants", "validation AUROC, mean ± SD"), rows, "over seeds"))
+    if summary.comparisons:
+        console.print("on validation:")
+        print_comparisons(console, summary.comparisons, summary.audit, canonical_form=summary.canonical_form)
     if summary.decision:
         _print_decision(console, summary.decision)
     _print_versions(console, summary)
@@ -141,19 +146,88 @@ def _typed(program: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else shlex.quote(str(path))
 
 
-def print_assessment(assessment: Assessment) -> None:
-    """Print how the champion did on a labelled folder."""
+def print_assessments(assessed: FolderAssessment) -> None:
+    """Print how models did on a labelled folder: each by itself, then those of a retrain beside each other."""
     console = open_console()
+    if len(assessed.models) == 1:
+        _print_assessment(console, assessed.models[0])
+    else:
+        console.print(_beside_each_other(assessed.models))
+    for retrain in assessed.retrains:
+        if retrain.comparisons:
+            console.print(f"retrain {retrain.retrain_id}:")
+            print_comparisons(console, retrain.comparisons, retrain.audit, canonical_form=retrain.canonical_form)
+
+
+def print_comparisons(
+    console: Console, comparisons: Sequence[Comparison], audit: ShortcutAudit | None, *, canonical_form: bool
+) -> None:
+    """Print the AUROC of ladnn beside that of baseline, and what predicts the diagnosis without the disease."""
+    for item in comparisons:
+        means = item.auroc
+        rows = [
+            (name, str(mean), "  ".join("n/a" if value is None else f"{value:{sign}.3f}" for value in by_seed))
+            for name, mean, by_seed, sign in (
+                ("baseline", means.baseline, means.baseline_by_seed, ""),
+                ("ladnn", means.ladnn, means.ladnn_by_seed, ""),
+                ("ladnn - baseline", means.difference, means.difference_by_seed, "+"),
+            )
+        ]
+        seeds = ", ".join(map(str, item.seeds))
+        title = f"{item.backbone}, AUROC on {item.n_images} images of {item.n_patients} patients"
+        columns = ("task", "mean over seeds [CI over patients]", f"by seed ({seeds})")
+        console.print(table(columns, rows, title))
+    if comparisons and audit is not None:
+        _print_shortcuts(console, audit, canonical_form=canonical_form)
+
+
+def _print_shortcuts(console: Console, audit: ShortcutAudit, *, canonical_form: bool) -> None:
+    stages: dict[Stage, str] = {
+        "contributed": "file as contributed",
+        "stored": "picture as stored",
+        "canonical": "canonical form",
+    }
+    found = {(result.probe, result.stage): str(result.auroc) for result in audit.results}
+    probes = dict.fromkeys(result.probe for result in audit.results)
+    rows = [(probe, *(found.get((probe, stage), "-") for stage in stages)) for probe in probes]
+    console.print(table(("predicted from", *stages.values()), rows, "for comparison: AUROC without the disease"))
+    shown = stages["canonical" if canonical_form else "stored"]
+    console.print(f"of {audit.dataset_version}, on patients held out in turn; these models were shown the {shown}")
+
+
+def _beside_each_other(models: Sequence[Assessment]) -> Table:
+    shown = ("auroc", "sensitivity", "specificity", "f1", "accuracy")
+    rows = [
+        (
+            item.model,
+            *(str(getattr(item.scores.diagnosis, name)) for name in shown),
+            f"{item.scores.diagnosis.threshold:.3f}",
+            str(item.n_known_to_model),
+        )
+        for item in models
+    ]
+    diagnosis = models[0].scores.diagnosis
+    title = f"diagnosis on {diagnosis.n_images} images of {diagnosis.n_patients} patients, each at its operating point"
+    columns = ("model", "AUROC [CI]", *(f"{name} [CI]" for name in shown[1:]), "positive from", "known to it")
+    return table(columns, rows, title)
+
+
+def _print_assessment(console: Console, assessment: Assessment) -> None:
     diagnosis, lesions = assessment.scores.diagnosis, assessment.scores.lesions or {}
+    name = f"model version {assessment.model_version}" if assessment.model_version else assessment.model
     console.print(
-        f"model version {assessment.model_version} on {diagnosis.n_images} images of {diagnosis.n_patients} patients"
+        f"{name} on {diagnosis.n_images} images of {diagnosis.n_patients} patients, positive from "
+        f"probability {diagnosis.threshold:.3f}"
     )
     if assessment.n_known_to_model:
         console.print(f"caution: {assessment.n_known_to_model} of them stand in the model's own dataset version")
     values = [(name, str(getattr(diagnosis, name))) for name in DIAGNOSIS_METRICS]
     console.print(table(("diagnosis", "value [CI]"), values))
-    rows = [(code, str(m.auroc), str(m.f1), str(m.n_known), str(m.n_present)) for code, m in lesions.items()]
-    console.print(table(("lesion", "AUROC [CI]", "F1 [CI]", "known", "present"), rows))
+    rows = [
+        (code, str(m.auroc), str(m.f1), str(m.n_known), str(m.n_present)) for code, m in lesions.items() if m.n_known
+    ]
+    if rows:
+        console.print(table(("lesion", "AUROC [CI]", "F1 [CI]", "known", "present"), rows))
 
 
 def print_history(document: dict[str, Any]) -> None:

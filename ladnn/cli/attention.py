@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ladnn.evaluation.pointing import Pointing, PointingDifference
 
 app = typer.Typer(no_args_is_help=True, help="Where models look: Grad-CAM++ maps, measured and drawn.")
-_MODELS = "champion, a bundle (b-…), a retrain (r-…: all its variants), or r-…/variant"
+_MODELS = "champion, a bundle (b-…), a retrain (r-…, or last: all its variants), or r-…/variant"
 PHANTOM_SEED = 9000
 """Of the phantoms that are shown; `ladnn phantoms` begins at 1, so that training has not seen them."""
 
@@ -39,7 +39,8 @@ def pointing(
     """Measure on fresh phantoms how often maps peak in lesions, and how much of them lies there."""
     from ladnn.evaluation.outlined import outlined_phantoms
     from ladnn.evaluation.pointing import diagnosis_difference, look, summarise_pointing
-    from ladnn.registry.attention_sources import CHAMPION, attention_sources
+    from ladnn.registry.attention_sources import attention_sources
+    from ladnn.registry.named_models import CHAMPION
     from ladnn.statistics import Bootstrap
 
     sources = attention_sources(open_platform().store, models or [CHAMPION])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ladnn.evaluation.paired import AurocDifference
     from ladnn.registry.metric_rows import MetricRow
+    from ladnn.registry.summary import RetrainSummary
 
 RetrainId = Annotated[
     str | None,
@@ -25,17 +26,28 @@ RetrainId = Annotated[
 def metrics(retrain_id: RetrainId = None, as_json: Json = False) -> None:
     """Show the metrics of a retrain by split, model, head and slice."""
     from ladnn.registry.metric_rows import metric_rows
+    from ladnn.registry.summary import summarise
     from ladnn.registry.test_set import read_test_result
     from ladnn.retrain import chosen_plan
 
     store = open_platform().store
     plan = chosen_plan(store, retrain_id)
     rows, result = metric_rows(store, plan), read_test_result(store, plan.retrain_id)
-    difference = result.difference if result else None
+    difference, summary = result.difference if result else None, summarise(store, plan)
     if as_json:
-        emit({"retrain_id": plan.retrain_id, "test_auroc_difference": difference, "rows": rows})
+        emit(
+            {
+                "retrain_id": plan.retrain_id,
+                "test_auroc_difference": difference,
+                "comparisons": summary.comparisons,
+                "seeds": summary.seeds,
+                "audit": summary.audit,
+                "rows": rows,
+            }
+        )
     else:
         _print_metrics(plan.retrain_id, rows, difference)
+        _print_comparisons(summary)
 
 
 def figures(
@@ -83,6 +95,15 @@ def _print_metrics(retrain_id: str, rows: "tuple[MetricRow, ...]", difference: "
             f"{difference.delong} by DeLong",
             markup=False,
         )
+
+
+def _print_comparisons(summary: "RetrainSummary") -> None:
+    from ladnn.presentation import open_console, print_comparisons
+
+    if summary.comparisons:
+        console = open_console()
+        console.print("ladnn against baseline, on validation:")
+        print_comparisons(console, summary.comparisons, summary.audit, canonical_form=summary.canonical_form)
 
 
 def _diagnosis_table(title: str, rows: "Sequence[MetricRow]") -> "Table":

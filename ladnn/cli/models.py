@@ -41,22 +41,30 @@ def predict(
 def evaluate(
     images: Annotated[Path, typer.Option(help="Folder of the image files.")],
     labels: Annotated[Path, typer.Option(help="CSV: image, patient_id, covid, lesion columns if known.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model in place of the champion, may be repeated: champion, a bundle (b-…), a retrain (r-…, or last: all "
+            "its variants, with the paired difference of ladnn and baseline), or r-…/variant.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score the promoted model on labelled images that it never saw."""
-    from ladnn.presentation import print_assessment
+    """Score the promoted model, or any that was trained, on labelled images that it never saw."""
+    from ladnn.presentation import print_assessments
+    from ladnn.registry.named_models import CHAMPION, named_models
     from ladnn.serving.assessment import assess
-    from ladnn.serving.predictor import load_champion
 
     store = open_platform().store
-    with progress_bar("evaluate: images") as bar:
-        assessment = assess(store, load_champion(store), images, labels, bar)
-    for item in assessment.skipped:
+    with progress_bar("evaluate: images and models") as bar:
+        assessed = assess(store, named_models(store, model or [CHAMPION]), images, labels, bar)
+    for item in assessed.models[0].skipped:
         say(f"skipped: {item.image}: {item.reason}")
     if as_json:
-        emit(assessment)
+        emit(assessed if model else assessed.models[0])
     else:
-        print_assessment(assessment)
+        print_assessments(assessed)
 
 
 def serve(

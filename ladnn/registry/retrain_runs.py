@@ -6,6 +6,7 @@ from dataclasses import asdict
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import TrackingError
+from ladnn.evaluation.comparison import Comparison
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.evaluation.slices import Scores
 from ladnn.evaluation.validation import Validated
@@ -73,6 +74,16 @@ def log_validation(tracking: Tracking, run_id: str, validated: Validated) -> Non
     tracking.log_summary(run_id, metrics, {})
     tracking.log_document(run_id, validated.model_dump(mode="json"), "validation.json")
     tracking.finish(run_id)
+
+
+def log_comparisons(tracking: Tracking, run_id: str, comparisons: Sequence[Comparison]) -> None:
+    """Log what ladnn gains over baseline on validation, by backbone, to the parent run."""
+    metrics: dict[str, float | None] = {}
+    for item in comparisons:
+        for name in ("baseline", "ladnn", "difference"):
+            metrics |= _bounds(f"validation.{item.backbone}.auroc_{name}", getattr(item.auroc, name))
+    tracking.log_summary(run_id, metrics, {})
+    tracking.log_document(run_id, [item.model_dump(mode="json") for item in comparisons], "comparison.json")
 
 
 def log_evaluation(tracking: Tracking, run_id: str, rows: Sequence[MetricRow], figures: Mapping[str, bytes]) -> None:

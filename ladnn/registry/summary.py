@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ladnn.dataset.shortcuts.audit import ShortcutAudit, read_audit
 from ladnn.dataset.version import DatasetVersion, load_version
+from ladnn.evaluation.comparison import Comparison, compare_validated
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.evaluation.seeds import SeedSpread, spread_by_group
-from ladnn.evaluation.validation import read_validated
+from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
@@ -77,6 +79,12 @@ class RetrainSummary(BaseModel):
     variants: tuple[VariantSummary, ...]
     seeds: tuple[SeedSpread, ...]
     """Validation AUROC over the seeds of each backbone and task."""
+    comparisons: tuple[Comparison, ...]
+    """Validation AUROC of ladnn against baseline, by backbone, mean over seeds."""
+    canonical_form: bool
+    """Whether the network was shown the lung field in a standard form, or the pictures as they are."""
+    audit: ShortcutAudit | None
+    """How well the diagnosis can be predicted without the disease."""
     decision: Decision | None
     approval: Approval | None
     model_version: str | None
@@ -117,6 +125,7 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
     version, approval = promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
     recorded = "unfinished" if outcome is None else outcome.status
     variants = tuple(v for variant in plan.config.variants if (v := _variant(store, plan, variant.name)) is not None)
+    sampling = sampling_of(plan.config.evaluation, plan.config.seed)
     groups = {variant.name: variant.group for variant in plan.config.variants}
     return RetrainSummary(
         retrain_id=plan.retrain_id,
@@ -125,6 +134,9 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
         dataset=load_version(store, plan.dataset_version),
         variants=variants,
         seeds=tuple(spread_by_group((groups[v.name], v.auroc.value) for v in variants).values()),
+        comparisons=compare_validated(store, plan),
+        canonical_form=plan.config.training.canonical_form,
+        audit=read_audit(store, plan.dataset_version, plan.config.audit, sampling),
         decision=read_decision(store, plan.retrain_id),
         approval=approval,
         model_version=version,

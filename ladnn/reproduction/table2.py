@@ -10,41 +10,31 @@ from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import DatasetError
 from ladnn.evaluation.at_threshold import AT_THRESHOLD, ThresholdMetrics
 from ladnn.evaluation.cases import Cases, known_cases
+from ladnn.evaluation.comparison import PairedMeans, paired_means
 from ladnn.evaluation.scored import read_scored
 from ladnn.reproduction.cells import TASKS, Cell
 from ladnn.reproduction.paper import METRICS, Metric, published
 from ladnn.reproduction.running import scores
-from ladnn.statistics import Bootstrap, Interval, Ranking, Weights, cluster_bootstrap, weighted_auroc
+from ladnn.statistics import Bootstrap, Ranking, Weights, weighted_auroc
 from ladnn.store import ObjectStore
 
 THRESHOLD = 0.5
 """Probability at which a case is called positive. The paper states none; temperature scaling does not move it."""
 
 
-class Compared(BaseModel):
+class Compared(PairedMeans):
     """One number of the table, as the paper has it and as it was measured here; all between 0 and 1.
 
     Attributes:
         paper_baseline: of the paper; None for a backbone that it has not.
         paper_ladnn: of the paper.
-        baseline: mean over seeds, with an interval over test patients.
-        ladnn: the same.
-        difference: ladnn minus baseline on the same patients, mean over seeds; the interval covers the choice of
-            patients, not that of seeds.
-        difference_by_seed: the difference of each seed, which shows the latter.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     metric: Metric
     backbone: str
     cut: str
     paper_baseline: float | None
     paper_ladnn: float | None
-    baseline: Interval
-    ladnn: Interval
-    difference: Interval
-    difference_by_seed: tuple[float | None, ...]
 
 
 class Table2(BaseModel):
@@ -116,21 +106,8 @@ def _cases(store: ObjectStore, cell: Cell, task: str) -> Cases:
 
 def _compare(cut: str, backbone: str, cases: dict[str, list[Cases]], sampling: Bootstrap) -> Iterable[Compared]:
     """Measure all seeds of both tasks on the same resampled patients."""
-    first = cases["baseline"][0]
-
-    def statistic(weights: Weights) -> Weights:
-        """Return means of baseline, of ladnn and of their difference by metric (R, 3 M)."""
-        means = {task: np.mean([_metrics(item, weights) for item in cases[task]], axis=0) for task in TASKS}
-        baseline, ladnn = (means[task] for task in TASKS)
-        return np.concatenate([baseline, ladnn, ladnn - baseline], axis=1)
-
-    intervals = cluster_bootstrap(statistic, first.patients, [first.n] * 3 * len(METRICS), sampling)
-    whole = np.ones((1, first.n))
-    by_seed = [
-        _metrics(ladnn, whole)[0] - _metrics(baseline, whole)[0]
-        for baseline, ladnn in zip(cases["baseline"], cases["ladnn"], strict=True)
-    ]
-    for column, metric in enumerate(METRICS):
+    measured = paired_means(cases["baseline"], cases["ladnn"], _metrics, sampling)
+    for metric, means in zip(METRICS, measured, strict=True):
         of_paper = published(metric, backbone, cut) or (None, None)
         paper_baseline, paper_ladnn = (None if value is None else value / 100 for value in of_paper)
         yield Compared(
@@ -139,10 +116,7 @@ def _compare(cut: str, backbone: str, cases: dict[str, list[Cases]], sampling: B
             cut=cut,
             paper_baseline=paper_baseline,
             paper_ladnn=paper_ladnn,
-            baseline=intervals[column],
-            ladnn=intervals[column + len(METRICS)],
-            difference=intervals[column + 2 * len(METRICS)],
-            difference_by_seed=tuple(None if np.isnan(value[column]) else float(value[column]) for value in by_seed),
+            **means.model_dump(),
         )
 
 

@@ -129,6 +129,32 @@ def test_evaluate_scores_a_labelled_folder(promoted: Promoted, tmp_path: Path) -
     assert finished.document["scores"]["diagnosis"]["auroc"]["n"] == 12
 
 
+def test_ladnn_and_baseline_are_compared_beside_the_audit(promoted: Promoted, tmp_path: Path) -> None:
+    (compared,) = promoted.first.document["comparisons"]
+    assert compared["seeds"] == [7]
+    assert compared["auroc"]["difference"]["value"] == pytest.approx(compared["auroc"]["difference_by_seed"][0])
+    stages = {(item["probe"], item["stage"]) for item in promoted.first.document["audit"]["results"]}
+    assert {("file_properties", "contributed"), ("outside_lungs", "canonical")} <= stages
+    printed = promoted.home.run("metrics")
+    assert printed.code == 0, printed.stderr
+    assert "ladnn - baseline" in printed.stdout
+    assert "AUROC without the disease" in printed.stdout
+
+    images = tmp_path / "images"
+    images.mkdir()
+    rows = []
+    for number, image in enumerate(sorted(promoted.home.store.glob("inbox/*/0002.png"))[:12]):
+        (images / f"{number}.png").write_bytes(image.read_bytes())
+        rows.append({"image": f"{number}.png", "patient_id": f"p{number}", "covid": number % 2})
+    pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
+    asked = ("evaluate", "--model", "last", "--images", images, "--labels", tmp_path / "labels.csv")
+    document = promoted.home.run(*asked, "--json").document
+    assert [item["model"] for item in document["models"]] == [v["name"] for v in promoted.first.document["variants"]]
+    (retrain,) = document["retrains"]
+    assert retrain["comparisons"][0]["n_images"] == 12
+    assert "ladnn - baseline" in promoted.home.run(*asked).stdout
+
+
 def test_history_names_the_promotion(promoted: Promoted) -> None:
     document = promoted.home.run("history", "--json").document
     assert document["champion"]["model_version"] == "1"

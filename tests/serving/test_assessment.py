@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from trained_platform import VARIANT
 
-from ladnn.errors import ContributionError
+from ladnn.errors import ContributionError, RetrainError
 from ladnn.intake.decode import encode_canonical
 from ladnn.labels import LESIONS
 from ladnn.phantoms.study import generate_study
+from ladnn.registry.named_models import named_models
+from ladnn.retrain import document_key
 from ladnn.serving.assessment import assess
 from ladnn.serving.predictor import load_champion
 
@@ -38,7 +41,8 @@ def table_of(folder, **columns):
 
 
 def assessed(platform, folder, table):
-    return assess(platform.store, load_champion(platform.store), folder, table)
+    (assessment,) = assess(platform.store, named_models(platform.store, ["champion"]), folder, table).models
+    return assessment
 
 
 def test_new_images_are_scored_with_the_champions_probabilities(champion_platform, folder):
@@ -111,10 +115,35 @@ def test_an_empty_table_is_an_error(champion_platform, folder):
         assessed(champion_platform, folder, table)
 
 
-def test_progress_counts_to_the_number_of_rows(champion_platform, folder):
+def test_progress_counts_rows_and_models(champion_platform, folder):
     steps = []
-    champion = load_champion(champion_platform.store)
+    models = named_models(champion_platform.store, ["champion", "last"])
 
-    assess(champion_platform.store, champion, folder, table_of(folder), lambda done, total: steps.append((done, total)))
+    assess(champion_platform.store, models, folder, table_of(folder), lambda done, total: steps.append((done, total)))
 
-    assert steps == [(done, N_NEW) for done in range(1, N_NEW + 1)]
+    assert steps == [(done, N_NEW + 2) for done in range(1, N_NEW + 3)]
+
+
+def test_a_variant_that_nobody_promoted_is_scored_as_its_bundle_is(champion_platform, folder):
+    names = ["champion", f"{champion_platform.retrain_id}/{VARIANT}"]
+
+    assessed = assess(champion_platform.store, named_models(champion_platform.store, names), folder, table_of(folder))
+
+    champion, variant = assessed.models
+    assert (champion.model, champion.model_version) == ("champion", "1")
+    assert (variant.model, variant.model_version) == (VARIANT, None)
+    assert variant.n_scored == champion.n_scored
+    for name in ("brier", "threshold", "sensitivity", "specificity"):
+        of_variant, of_champion = (getattr(item.scores.diagnosis, name) for item in (variant, champion))
+        value, other = (getattr(item, "value", item) for item in (of_variant, of_champion))
+        assert value == pytest.approx(other)
+    (retrain,) = assessed.retrains
+    assert (retrain.retrain_id, retrain.comparisons) == (champion_platform.retrain_id, ())  # no baseline is trained
+
+
+def test_a_variant_without_an_operating_point_is_an_error_that_says_what_to_do(platform, folder):
+    document = platform.home / "store" / document_key(platform.retrain_id, f"variants/{VARIANT}/validated")
+    document.unlink()
+
+    with pytest.raises(RetrainError, match="no operating point yet; run the retrain again"):
+        assess(platform.store, named_models(platform.store, ["last"]), folder, table_of(folder))

@@ -118,11 +118,17 @@ def audit_version(
         ObjectNotFoundError: the version was never frozen.
         DigestMismatchError: its records or images are damaged.
     """
-    key = document_key(version_id, f"audit-{_digest(config, sampling)}.json")
+    key = _key(version_id, config, sampling)
     if not store.exists(key):
         found = _audit(store, version_id, config, sampling, (cache, on_decoded))
         write_json_if_absent(store, key, found.model_dump(mode="json"))
     return ShortcutAudit.model_validate(read_json(store, key))
+
+
+def read_audit(store: ObjectStore, version_id: str, config: AuditConfig, sampling: Bootstrap) -> ShortcutAudit | None:
+    """Return what an earlier audit with these settings found; None where there was none."""
+    key = _key(version_id, config, sampling)
+    return ShortcutAudit.model_validate(read_json(store, key)) if store.exists(key) else None
 
 
 def read_audits(store: ObjectStore, version_id: str) -> list[ShortcutAudit]:
@@ -217,11 +223,11 @@ def _worst(results: tuple[ProbeResult, ...]) -> AuditVerdict:
     return max((result.verdict for result in results), key=order.index)
 
 
-def _digest(config: AuditConfig, sampling: Bootstrap) -> str:
+def _key(version_id: str, config: AuditConfig, sampling: Bootstrap) -> str:
     asked = {
         "config": config.model_dump(mode="json"),
         "sampling": sampling.model_dump(mode="json"),
         "form": _CANONICAL.model_dump(mode="json"),
         "revision": _REVISION,
     }
-    return hashlib.sha256(canonical_json(asked)).hexdigest()[:16]
+    return document_key(version_id, f"audit-{hashlib.sha256(canonical_json(asked)).hexdigest()[:16]}.json")

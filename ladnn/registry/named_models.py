@@ -1,0 +1,66 @@
+"""Models by the names that people give them on the command line: promoted, bundled, or trained in a retrain."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ladnn.errors import RetrainError
+from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.promotion import required_champion
+from ladnn.retrain import Plan, chosen_plan
+from ladnn.store import ObjectStore
+from ladnn.training.result import Trained, read_trained, required_trained
+
+CHAMPION, LAST = "champion", "last"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedVariant:
+    """A variant of a retrain, promoted or not."""
+
+    plan: Plan
+    trained: Trained
+
+
+def named_models(store: ObjectStore, names: Sequence[str]) -> dict[str, Bundle | TrainedVariant]:
+    """Load models by name, in the order they are named.
+
+    Args:
+        store: holds them.
+        names: `champion`, the id of a bundle (`b-…`), a retrain (`r-…`, or `last`, the one planned last: all its trained
+            variants), or one variant of a retrain (`r-…/efficientnet_lite0-baseline`).
+
+    Returns:
+        By name; variants by their own, and where several retrains are named with the retrain's before it.
+
+    Raises:
+        NoChampionError: the champion is asked for, but nothing has been promoted yet.
+        BundleError: a bundle is missing or damaged.
+        RetrainError: no such retrain or variant, or it is not trained yet.
+    """
+    found = [item for name in names for item in _named(store, name)]
+    plans = {model.plan.retrain_id for _, model in found if isinstance(model, TrainedVariant)}
+
+    def shown(name: str, model: Bundle | TrainedVariant) -> str:
+        return f"{model.plan.retrain_id}/{name}" if isinstance(model, TrainedVariant) and len(plans) > 1 else name
+
+    return {shown(name, model): model for name, model in found}
+
+
+def _named(store: ObjectStore, name: str) -> Iterator[tuple[str, Bundle | TrainedVariant]]:
+    if name == CHAMPION:
+        yield name, load_bundle(store, required_champion(store).bundle_id)
+    elif name.startswith("b-"):
+        yield name, load_bundle(store, name)
+    else:
+        retrain_id, _, variant = name.partition("/")
+        plan = chosen_plan(store, None if retrain_id == LAST else retrain_id)
+        for wanted in [variant] if variant else _trained_variants(store, plan):
+            yield wanted, TrainedVariant(plan, required_trained(store, plan.retrain_id, wanted))
+
+
+def _trained_variants(store: ObjectStore, plan: Plan) -> list[str]:
+    names = [variant.name for variant in plan.config.variants]
+    trained = [name for name in names if read_trained(store, plan.retrain_id, name) is not None]
+    if not trained:
+        raise RetrainError(f"no variant of retrain {plan.retrain_id} is trained yet; run the retrain again")
+    return trained

@@ -138,7 +138,7 @@ class TrainingConfig(_Section):
     backbone_rate: float = Field(default=1.0, ge=0, le=1)
     """The backbone's learning rate as a share of the heads'."""
     frozen_epochs: int = Field(default=0, ge=0)
-    """First epochs in which only the heads learn."""
+    """First epochs in which only the heads learn: the backbone stays as it is, its batch-norm statistics too."""
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)
     """Decoupled weight decay (AdamW) of the convolution and linear weights."""
     diagnosis_weight: float = Field(default=5.0, gt=0)

@@ -19,6 +19,7 @@ from ladnn.intake.quarantine import Case
 from ladnn.registry.summary import RetrainSummary, VariantSummary
 from ladnn.serving.assessment import Assessment, FolderAssessment
 from ladnn.settings import Settings, default_home
+from ladnn.statistics import Interval
 
 _WIDTH = 160
 
@@ -68,16 +69,17 @@ def _variants(variants: Sequence[VariantSummary]) -> Table:
         (
             v.name,
             str(v.auroc),
-            *(
-                f"{m.value:.3f}" if m.value is not None else "n/a"
-                for m in (v.sensitivity, v.specificity, v.f1, v.accuracy, v.ece)
-            ),
+            *(_point(m) for m in (v.sensitivity, v.specificity, v.f1, v.accuracy, v.ece)),
             f"{v.seconds:.0f}",
         )
         for v in variants
     ]
     columns = ("variant", "validation AUROC [CI]", "sensitivity", "specificity", "F1", "accuracy", "ECE", "seconds")
     return table(columns, rows, "variants, on validation at their operating point")
+
+
+def _point(interval: Interval) -> str:
+    return "n/a" if interval.value is None else f"{interval.value:.3f}"
 
 
 def _print_decision(console: Console, decision: Decision) -> None:
@@ -196,11 +198,11 @@ def _print_shortcuts(console: Console, audit: ShortcutAudit, *, canonical_form: 
 
 
 def _beside_each_other(models: Sequence[Assessment]) -> Table:
-    shown = ("auroc", "sensitivity", "specificity", "f1", "accuracy")
     rows = [
         (
             item.model,
-            *(str(getattr(item.scores.diagnosis, name)) for name in shown),
+            *(str(getattr(item.scores.diagnosis, name)) for name in ("auroc", "sensitivity", "specificity")),
+            *(_point(getattr(item.scores.diagnosis, name)) for name in ("f1", "accuracy")),
             f"{item.scores.diagnosis.threshold:.3f}",
             str(item.n_known_to_model),
         )
@@ -208,8 +210,10 @@ def _beside_each_other(models: Sequence[Assessment]) -> Table:
     ]
     diagnosis = models[0].scores.diagnosis
     title = f"diagnosis on {diagnosis.n_images} images of {diagnosis.n_patients} patients, each at its operating point"
-    columns = ("model", "AUROC [CI]", *(f"{name} [CI]" for name in shown[1:]), "positive from", "known to it")
-    return table(columns, rows, title)
+    columns = ("model", "AUROC [CI]", "sens. [CI]", "spec. [CI]", "F1", "accuracy", "positive from", "known to it")
+    result = table(columns, rows, title)
+    result.columns[0].no_wrap = True  # names differ at their end
+    return result
 
 
 def _print_assessment(console: Console, assessment: Assessment) -> None:

@@ -148,6 +148,7 @@ def silence_services(environment: MutableMapping[str, str]) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # it would draw into logs, where there is no terminal
         "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its failures are reported once, in one line, by the command
     }.items():
         environment.setdefault(name, value)

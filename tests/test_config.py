@@ -115,6 +115,62 @@ def test_the_digest_depends_on_the_resolved_values_alone() -> None:
     assert len({config.digest, *(parse_config(other, "c").digest for other in others)}) == 4
 
 
+def test_each_variant_is_trained_by_n_seeds_of_which_the_first_is_the_experiments() -> None:
+    variants = [LADNN, LADNN | {"task": "baseline"}, LADNN | {"backbone": "resnet18", "seed": 90}]
+    config = parse_config({"variants": variants, "seed": 7, "n_seeds": 3}, "a")
+    assert [variant.name for variant in config.variants] == [
+        "efficientnet_lite0-ladnn",
+        "efficientnet_lite0-ladnn-seed8",
+        "efficientnet_lite0-ladnn-seed9",
+        "efficientnet_lite0-baseline",
+        "efficientnet_lite0-baseline-seed8",
+        "efficientnet_lite0-baseline-seed9",
+        "resnet18-ladnn-seed90",  # a seed of its own is kept
+    ]
+    assert [config.seed_of(variant) for variant in config.variants] == [7, 8, 9, 7, 8, 9, 90]
+    assert parse_config(config.model_dump(mode="json"), "b") == config
+    last = parse_config({"variants": [LADNN], "seed": 2**32 - 1, "n_seeds": 2}, "c")
+    assert [last.seed_of(variant) for variant in last.variants] == [2**32 - 1, 0]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.toml"
+    path.write_text('seed = 3\n[[variants]]\nbackbone = "resnet18"\ntask = "ladnn"\n[training]\nepochs = 9\n')
+    return path
+
+
+def test_a_value_that_is_set_replaces_that_of_the_file(file: Path) -> None:
+    changed = ("training.epochs=2", "training.augmentation.mirror = false", "n_seeds=2", "data.cut=D0", "seed=1")
+    config = load_config(file, changed)
+    assert (config.training.epochs, config.training.augmentation.mirror) == (2, False)
+    assert (config.seed, config.data.cut) == (1, "D0")
+    assert [variant.name for variant in config.variants] == ["resnet18-ladnn", "resnet18-ladnn-seed2"]
+    quoted = load_config(file, ['training.weights="random"', "training.learning_rate=1e-4", "training.epochs=4"])
+    assert (quoted.training.weights, quoted.training.learning_rate) == ("random", 1e-4)
+    assert load_config(file).training.epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("training.epochs", "is no KEY=VALUE"),
+        ("=3", "is no KEY=VALUE"),
+        ("training..epochs=3", "is no KEY=VALUE"),
+        ("seed.value=3", "seed is no section"),
+        ("training.epochs=1 2", "is no TOML"),
+        ("training.epoch=3", "unknown key 'training.epoch'"),
+        ("training.epochs=0", "training.epochs: .* (got 0)"),
+    ],
+)
+def test_an_override_that_cannot_be_is_named(file: Path, override: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, [override])
+    assert problem.partition(" .* ")[0] in str(caught.value)
+    assert problem.rpartition(" .* ")[2] in str(caught.value)
+    assert override in str(caught.value)
+
+
 def test_a_frozen_config_cannot_be_changed() -> None:
     config = parse_config({"variants": [LADNN]}, "a")
     with pytest.raises(ValueError, match="frozen"):

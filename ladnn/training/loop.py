@@ -85,6 +85,8 @@ class Loop:
         epoch, first = self.epoch, self.step % self._n_batches
         self._began_s, self._n_done_here = time.perf_counter(), 0
         self.network.train()
+        if epoch <= self._training.frozen_epochs:
+            self.network.features.eval()  # else batch norm's running statistics would follow the new images
         for number, batch in enumerate(self._sampler.batches(self._train, epoch, first), start=first):
             self._update(epoch, number, batch)
             self.step += 1

@@ -70,6 +70,24 @@ def test_the_same_seed_gives_the_same_weights_and_touches_no_global_generator():
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
 
 
+def test_a_frozen_backbone_keeps_weights_and_statistics_until_it_is_let_go():
+    training = QUICK.model_copy(update={"frozen_epochs": 1, "epochs": 2})
+    network = _network(training)
+    states = [{name: tensor.clone() for name, tensor in network.state_dict().items()}]
+    progress = Progress(
+        on_epoch=lambda _: states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+    )
+
+    fit(network, _part(), _part(4), training, 1, progress)
+
+    before, frozen, free = states
+    backbone = [name for name in before if name.startswith("features.")]
+    assert any("running_mean" in name for name in backbone)
+    assert all(torch.equal(before[name], frozen[name]) for name in backbone)
+    assert not torch.equal(before["diagnosis.weight"], frozen["diagnosis.weight"])
+    assert not any(torch.equal(frozen[name], free[name]) for name in backbone if "running_mean" in name)
+
+
 def test_progress_is_told_of_every_step_and_epoch():
     steps, told = [], []
     network = _network(QUICK)

@@ -20,6 +20,8 @@ _FINDING = re.compile(
     re.IGNORECASE,
 )
 """Words of a text that tells what is seen."""
+_HEAD_END = re.compile(r":|\b(?:show|demonstrat|reveal|depict|illustrat|display)\w*", re.IGNORECASE)
+_LESION = re.compile(r"ground|\bggo|consolidat|paving|bronchogram|thicken|opaci|shadow|nodul|effusion|normal", re.IGNORECASE)
 _STATEMENT = re.compile(rf"[.;:()]|{_FINDING.pattern}", re.IGNORECASE)
 _NOTHING = re.compile(r"[\s.,;:&)(]*(?:and|or|in)?[\s.,;:&)(]*(?:in )?[(]?", re.IGNORECASE)
 _CLAUSE_END = re.compile(
@@ -113,7 +115,14 @@ def _add_trailing(parts: list[Part], text: str, mark: Mark, sentence: int, next_
         last = parts.pop()  # "GGO in the right lung (A) and in the left (B)"
         parts.append(Part((*last.names, *mark.names), last.start, end))
     else:
-        parts.append(Part(mark.names, max(done, sentence), end))
+        opening = sentence if done > sentence else _behind_head(text, sentence, mark.start)
+        parts.append(Part(mark.names, max(done, opening), end))
+
+
+def _behind_head(text: str, start: int, end: int) -> int:
+    """Return where a sentence begins to tell of its first part, behind a head such as "CT of three patients:"."""
+    head = _HEAD_END.search(text, start, end)
+    return head.end() if head and not _LESION.search(text, start, head.start()) else start
 
 
 def _last(starts: list[int], position: int) -> int:

@@ -15,7 +15,7 @@ from ladnn.intake.reports.sentences import normalized, sentences
 from ladnn.intake.reports.vocabulary import ANY_LESION, find_mentions
 from ladnn.labels import DIAGNOSIS, Label
 
-EXTRACTOR = "context-rules/2"
+EXTRACTOR = "context-rules/3"
 """Name and version; a change of wording rules is a new version."""
 MAX_CHARACTERS = 20_000
 """What is read of a report; a longer one is no caption and no finding stands that late in a report of a study."""

@@ -62,7 +62,7 @@ _DAY = re.compile(
 )
 _DATE = re.compile(rf"\b(?P<month>{_MONTHS})[a-z]*\.? (?P<n>\d{{1,2}})\b(?! ?, ?\d+ ?y)", re.IGNORECASE)
 _PATIENT = re.compile(
-    rf"\b(?:patient|case|subject)s? ?(?:no\.? ?|number |id:? ?|# ?)?(?P<n>\d{{1,3}})\b|\b{_ORDINAL} (?:\w+ )?(?:patient|case|subject)\b",
+    rf"\b(?:patient|case|subject)s? ?(?:no\.? ?|number |id:? ?|# ?)?(?:(?P<n>\d{{1,3}})\b|(?-i:(?P<letter>[A-H]))(?![\w'-]))|\b{_ORDINAL} (?:\w+ )?(?:patient|case|subject)\b",
     re.IGNORECASE,
 )
 _POSITION = re.compile(
@@ -72,7 +72,11 @@ _POSITION = re.compile(
     r"|\b(?:image|panel|scan|picture) on the (?P<d>left|right|top|bottom)\b",
     re.IGNORECASE,
 )
-_NTH = re.compile(rf"\b{_ORDINAL} (?:image|panel|picture|slice|scan|row|column|photo|ct)\b", re.IGNORECASE)
+_NTH = re.compile(
+    rf"\b{_ORDINAL} (?:image|panel|picture|slice|scan|row|column|photo|ct)\b"
+    r"|\b(?:image|panel|picture|photo) (?:no\.? ?)?(?P<n>\d{1,2})\b(?! ?(?:days?|weeks?|months?|years?|hours?|mm|cm)\b)",
+    re.IGNORECASE,
+)
 _MOMENT = re.compile(
     r"\b(?P<first>baseline|on admission|at admission|initial|before (?:\w+ )?(?:treatment|therapy|transfusion))\b"
     r"|\b(?P<later>follow-?up|re-?exam\w*|re-?check\w*|after (?:\w+ )?(?:treatment|therapy|transfusion))\b|\b(?P<end>discharge)\b",
@@ -142,6 +146,8 @@ def _count(match: "re.Match[str]") -> str:
     groups = match.groupdict()
     if groups.get("word"):
         return str(_ORDINALS.index(groups["word"].lower()) + 1)
+    if groups.get("letter"):
+        return str(groups["letter"]).lower()
     return str(int(next(value for value in (groups.get("n"), groups.get("m"), groups.get("p")) if value)))
 
 
@@ -183,7 +189,7 @@ def wanted(panel: str) -> list[tuple[Kind, tuple[str, ...]]]:
             ("day", number),
         ]
     if re.fullmatch(rf"{_LETTER}(?:{_JOIN}{_LETTER}){{0,15}}", text, re.IGNORECASE):
-        return [("letter", letters(text))]
+        return [("letter", letters(text)), ("patient", letters(text))]
     if re.fullmatch(r"left|right|top|bottom|upper|lower|middle", text, re.IGNORECASE):
         return [("position", (text.lower(),))]
     found: list[tuple[Kind, tuple[str, ...]]] = []

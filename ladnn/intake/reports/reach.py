@@ -22,9 +22,13 @@ _OWN_SINGULAR_VERB = re.compile(
 )
 _CONTAINED = re.compile(
     r"\b(?:in|within|inside|behind|around|near|beneath|under|between|over|beside|adjacent to|caused by|for|from|by|on|into|surrounding|of)"
-    r"(?: (?:the|this|these|that|those|its|both|each)| (?:an? )?areas? of)(?: [\w-]+){0,2} *\Z",
+    r"(?: (?:the|this|these|that|those|its|both|each)| (?:an? )?areas? of)(?: [\w-]+){0,2} *\Z"
+    r"|\b(?:complicating|involving|affecting|accompanying|overlying|underlying|crossing|traversing|arising from"
+    r"|associated with|related to|due to|secondary to) (?:the|this|these|that|those|its|both|each)(?: [\w-]+){0,2} *\Z",
     re.IGNORECASE,
 )
+_INCLUDING = re.compile(r",? (?:including|such as|e\.g\.?,?|for example,?|namely|like)(?= )", re.IGNORECASE)
+"""Opens the items of the word before, which share its meaning."""
 _OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
 _OR_FOLLOWS = re.compile(
     r"(?:(?!\b(?:in(?! either)|of|at|on|from|is|are|was|were|both|with)\b)[^.;:]){0,80}?\b(?:or|nor)\b", re.IGNORECASE
@@ -87,6 +91,7 @@ def _reaches_next(trigger: Trigger, masked: str, first: int, last: int) -> bool:
         return len(between.split()) <= _ADJECTIVE_REACH and "," not in between
     if _CONTAINED.search(between):
         return False
+    between = _INCLUDING.sub("", between)
     if "," in between:
         return _one_list(between, after)
     return not (_AND.search(between) and _OWN_SINGULAR_VERB.search(after))

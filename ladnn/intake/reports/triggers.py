@@ -24,8 +24,19 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
     ),
     (Effect.DENIES_NEXT, (r"no (?:suspicious|convincing|definite|apparent|probable)(?= )",)),
     (
+        Effect.DENIES_NEXT,
+        (
+            r"(?:not|nt|never|un)(?: \w+ly)? ?(?:accompanied|associated|combined|mixed|complicated|overlaid|superimposed|coupled"
+            r"|interspersed|intermixed)(?: (?:by|with|on))?",
+        ),
+    ),
+    (
         Effect.INERT,
         (
+            r"(?:(?:previously|initially|first|once) (?:<it>+ )?)?negative[^.;]{0,60}?\b(?:now|later|subsequently|then|eventually|finally"
+            r"|repeat\w*|second|third|but)\b[^.;]{0,40}?\bpositive",
+            r"neither(?= [^.;:,]{0,120}? (?:ha[sd]|have|is|are|was|were|did) (?:<adverb> )*(?:<change>|<gone>)<end>)",
+            r"nor(?= [^.;:,]{0,60}? (?:ha[sd]|have|is|are|was|were|did) (?:<adverb> )*(?:<change>|<gone>)<end>)",
             r"(?:no|without|not|nt)(?: (?!and|but|or|evidence|sign)[\w-]+){0,3} <change>(?: (?:in|of|about|for|the|size)\b)*",
             r"(?:no|without) (?:\w+ )?(?:evidence|signs?|indication) of (?:\w+ )?<change>(?: (?:in|of|about|for)\b)*",
             r"<not> (?:\w+ ){0,2}?(?:only|just|merely|solely|limited|confined|restricted|isolated|infrequently|uncommon\w*"
@@ -103,11 +114,11 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         Effect.DOUBTS_PREVIOUS,
         (
             r"(?:can not|could not|could nt|<not>)(?: (?:be|been|<adverb>|yet))*"
-            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)",
+            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)(?! (?:of|for)\b)",
             r"(?:difficult|hard|impossible) to (?:exclude|confirm|assess|evaluate|tell|distinguish|differentiate)",
             r"(?:remain\w*|is|are|was|were|considered|be|been|thought|deemed) (?:(?:\w+ly|still|also) )?(?:un)?(?:likely|possible|probable"
             r"|suspect\w*|questionable|uncertain|unclear|equivocal|pending|doubtful|questioned|debatable|indeterminate|ambiguous"
-            r"|inconclusive|conceivable|in question|considered|favou?red)<end>",
+            r"|inconclusive|conceivable|in question|considered|favou?red)(?! for\b)<end>",
             r"(?:is|are|remains?|was) (?:one|an?|another|the) (?:\w+ )?(?:possibility(?! of)|consideration|differential\w*|concern|option)",
             r"(?:to be|should be|must be|needs to be|being) (?:considered|excluded|ruled out|confirmed)",
             r"less likely",
@@ -129,6 +140,9 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:whether|if|unless)(?: or not)?(?: (?:there|this|it|these|that) (?:is|are|was|were|be|represents?|reflects?))?",
             r"question(?:able)? of|ddx:?|differential\b[^.;:]{0,40}?(?:\b(?:include[sd]?|including|of|is|are)|:)",
             r"(?:concern\w*|suspicio\w+|suspect\w*|worrisome|equivocal|indeterminate|uncertain|suggest\w+) (?:for|of|about|as to)",
+            r"(?:not|nt) (?:\w+ )?(?:diagnostic|specific|pathognomonic|conclusive|definitive|typical|characteristic) (?:of|for)",
+            r"(?:useful|helpful|used|sensitive|valuable|able|important|ability) (?:to|for|in) (?:the )?(?:detect|identif|assess|evaluat"
+            r"|diagnos|visuali[sz]|show|reveal|demonstrat)\w*(?: of)?",
         ),
     ),
     (Effect.DOUBTS_PREVIOUS, (r"(?<!\s)\s?\?", r"\(\?\)")),
@@ -163,7 +177,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"|refuted|negative(?! (?:\w+ ){0,2}(?:for|to)\b))",
             r"(?:excluded|ruled out)(?= *(?:[.,;:)]|by\b|on\b|at\b|with\b|\Z))",
             r"(?:is|are|was|were|does|do|did) (?:not|nt)(?= *(?:[.,;]|\Z))",
-            r"negative(?= *(?:[.,;:()]|\Z|(?:on|in|at|twice|by|and)\b))",
+            r"negative(?= *(?:[.,;:()]|\Z|(?:on|in|at|twice|thrice|repeatedly|by|and|x ?\d|\d|(?:two|three) times)\b))",
             r"undetect\w+",
             r"(?<=<it>)[- ](?:free|negative)",
             r"(?:is|are|was|were) (?:not|nt) (?:an? |the |part |one |among )(?:\w+ )?(?:of|feature|finding|component|part)",
@@ -195,7 +209,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
     (
         Effect.DENIES_NEXT,
         (
-            r"no|not|nt|without|w/o|neither|nor|never|lacks?|lacked|lacking|absent|absence|zero|none of",
+            r"no|nil|not|nt|without|w/o|neither|nor|never|lacks?|lacked|lacking|absent|absence|zero|none of",
             r"den(?:y|ies|ied|ying)(?: the presence of)?",
             r"excluded|excludes|excluding|ruled out|rules out|rather than|instead of|as opposed to|due to (?:causes )?other than",
             r"non[- ]*(?=<it>)",
@@ -213,6 +227,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         (
             r"(?<!than )(?<!with )(?<!to )(?:on|in|at|from) (?:the |an? |his |her )?<old study>",
             r"(?:was|were) (?:seen|noted|present|observed|found) (?:initially|previously|before|earlier|at first)",
+            r"(?:was|were|had been) (?:initially|previously|formerly|earlier|originally|first) (?:reported|described|suspected|<seen>)",
             r"(?:seen|noted|present) (?:last|a|one|two|three|\d+) (?:week|month|year|day)s?(?: ago)?",
         ),
     ),
@@ -250,6 +265,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"|indicative of|indicating|diagnostic of|points? to(?:wards?)?|raises?|attributed to|similar to"
             r"|reminiscent of|meets? (?:the )?criteria (?:for|of)|possibility of|(?:highly|most) (?:likely|suggestive)(?: of)?)"
             r"(?: (?:typical|the diagnosis of|a diagnosis of))?(?= )(?! (?:known|confirmed|proven|established)\b)",
+            r"commonly reported (?:\w+ )?features (?:of|for)|features (?:can|may) be seen (?:with|in)",
         ),
     ),
     (

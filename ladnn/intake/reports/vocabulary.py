@@ -7,6 +7,7 @@ that are common in reports translated from Chinese, such as "frosted glass", "pa
 import re
 from dataclasses import dataclass
 
+from ladnn.intake.reports.spelling import GAP, misspelt
 from ladnn.labels import DIAGNOSIS
 
 _COVID = (
@@ -18,31 +19,33 @@ _COVID = (
     r"(?:novel|new) corona ?virus",
 )
 _GGO = (
-    r"(?:ground|frosted|frost|matt)[- ]*gl?ass",
-    r"ground[- ]*grass",
+    rf"(?:{misspelt('ground')}|frosted|frost|matt){GAP}(?:{misspelt('glass')}|grass)",
     r"\bgg[on]s?\b",
     r"\bgg (?:opacit|opacif|attenuat|shadow|densit|chang|nodul|lesion)\w*",
     r"\bhazy (?:\w+ )?(?:opacit|opacif|attenuat)\w*",
 )
 _CONSOLIDATION = (
-    r"(?:\bnon-?)?consolidat\w+(?! (?:chemo|radio)?therapy| treatment)",
+    rf"(?:\bnon-?)?{misspelt('consolidat')}\w+(?! (?:chemo|radio)?therapy| treatment)",
     r"\bsolidif\w+",
 )
-_CRAZY_PAVING = (r"\bcrazy[- ]*pav\w+", r"\bpaving[- ]*stones?\b", r"\bpaving (?:sign|pattern|appearance)")
+_CRAZY_PAVING = (
+    rf"\bcra[sz]z?y{GAP}pav\w+", r"\bpaving[- ]*stones?\b", r"\bpaving (?:sign|pattern|appearance)",
+)
 _AIR_BRONCHOGRAM = (
-    r"\bair[- ]*bronch\w+",
-    r"\bbronchograms?\b",
+    rf"\bair{GAP}bronch\w+",
+    rf"\b{misspelt('bronchogram')}s?\b",
     r"\b(?:bronch\w+ (?:inflation|inflated|aeration|gas)|(?:aerated|inflated|air[- ]filled) bronch\w+)",
     r"\b(?<!thickened )(?<!dilated )bronchus sign",
 )
-_LOBULAR = r"(?:\b(?:inter|intra)[- ]*(?:(?:,? ?(?:and|or|/|and/or) ?)(?:inter|intra)[- ]*)?lobular|\blobular)"
-_SEPTUM = r"sept(?:al?|um|ums|ae)\b"
+_LOBULAR = rf"(?:\b(?:inter|intra)[- ]*(?:(?:,? ?(?:and|or|/|and/or) ?)(?:inter|intra)[- ]*)?{misspelt('lobular')}|\blobular)"
+_SEPTUM = rf"(?:sept(?:um|ums|ae?)|{misspelt('septal')})\b"
+_THICKEN = misspelt("thicken")
 _SEPTAL_THICKENING = (
-    rf"{_LOBULAR}(?: (?:and|or|and/or) (?:inter|intra)lobular)?(?: {_SEPTUM})?(?: (?!is|are|was|were)\w+){{0,2}} thicken\w*",
+    rf"{_LOBULAR}(?: (?:and|or|and/or) (?:inter|intra)lobular)?(?: {_SEPTUM})?(?: (?!is|are|was|were)\w+){{0,2}} {_THICKEN}\w*",
     rf"{_LOBULAR} {_SEPTUM}(?: (?:is|are|was|were|appears?|appeared|looks?|not|no longer|nt|\w+ly)){{1,3}} (?:thick|widen|promin)\w*",
-    rf"(?:thicken\w*|thick|widened|prominent)(?: of)?(?: the)?(?: \w+)? {_LOBULAR}(?: (?:and|or) (?:inter|intra)lobular)? {_SEPTUM}",
-    rf"(?<!ventricular )(?<!atrial )(?<!nasal )(?<!alveolar )\b{_SEPTUM} (?:\w+ )?(?:thicken\w*|lines?\b)",
-    r"\bthicken\w* (?:of )?(?:the )?sept(?:a|um|ae)\b",
+    rf"(?:{_THICKEN}\w*|thick|widened|prominent)(?: of)?(?: the)?(?: \w+)? {_LOBULAR}(?: (?:and|or) (?:inter|intra)lobular)? {_SEPTUM}",
+    rf"(?<!ventricular )(?<!atrial )(?<!nasal )(?<!alveolar )\b{_SEPTUM} (?:\w+ )?(?:{_THICKEN}\w*|lines?\b)",
+    rf"\b{_THICKEN}\w* (?:of )?(?:the )?sept(?:a|um|ae)\b",
     r"\bkerley(?: [abc])?\b(?:[- ]*lines?)?",
 )
 

@@ -22,6 +22,7 @@ def extract(
     ] = None,
 ) -> None:
     """Read the diagnosis and five lesions from radiology reports; empty means not mentioned, or left open."""
+    from ladnn.intake.reports.extract import MAX_CHARACTERS
     from ladnn.intake.reports.table import extract_labels, read_reports, write_details, write_labels
     from ladnn.progress import progress_bar, say
 
@@ -32,6 +33,9 @@ def extract(
         write_details(details, rows, labels)
     write_labels(target, rows, labels)
     n_stated = sum(label.value is not None for known in labels for label in known.values())
+    n_cut = sum(len(row.report) > MAX_CHARACTERS for row in rows)
+    if n_cut:
+        say(f"of {n_cut} very long reports only the first {MAX_CHARACTERS} characters were read")
     say(f"read {len(rows)} reports, {n_stated} labels stated: {target}")
 
 

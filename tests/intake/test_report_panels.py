@@ -49,6 +49,17 @@ TRAILING_WITH_DAYS = (
     "on day 15 lesions were obviously absorbed (C)."
 )
 
+IMAGES = "Image 1: ground glass. Image 2: crazy paving. Image 3: consolidation."
+LETTERED_PATIENTS = (
+    "Patient A (female, 44 years) had consolidation. Patient B (male, 52 years) had GGO but no consolidation."
+)
+LETTERS_IN_ONE_BRACKET = (
+    "Fig 1. CT findings of COVID-19 (A: GGO; B: crazy-paving; C: consolidation; D: air bronchogram)."
+)
+SMALL_LETTERS_WITH_COMMAS = (
+    "a, CT of one patient shows consolidation; b, another patient shows GGO with septal thickening."
+)
+
 
 def lesions(caption: str, panel: str | None) -> dict[str, int | None]:
     return {code: label.value for code, label in read_report(caption, panel).items() if code in LESIONS}
@@ -57,6 +68,13 @@ def lesions(caption: str, panel: str | None) -> dict[str, int | None]:
 @pytest.mark.parametrize(
     ("caption", "panel", "expected"),
     [
+        (IMAGES, "3", {"Csld": 1}),
+        (IMAGES, "image 1", {"GGO": 1}),
+        (LETTERED_PATIENTS, "Patient A", {"Csld": 1}),
+        (LETTERED_PATIENTS, "B", {"GGO": 1, "Csld": 0}),
+        (LETTERS_IN_ONE_BRACKET, "A", {"GGO": 1}),
+        (LETTERS_IN_ONE_BRACKET, "d", {"AirBr": 1}),
+        (SMALL_LETTERS_WITH_COMMAS, "b", {"GGO": 1, "InSepThi": 1}),
         (LETTERS_THEN_DAYS, "A", {"GGO": 1}),
         (LETTERS_THEN_DAYS, "(b)", {"Csld": 1, "AirBr": 1}),
         (LETTERS_THEN_DAYS, "day 8", {"Csld": 1, "AirBr": 1}),
@@ -289,3 +307,15 @@ def test_images_of_one_caption_take_its_parts_in_order_if_they_are_as_many(
     caption: str, n_images: int, panels: tuple[str, ...] | None
 ) -> None:
     assert panels_in_order(caption, n_images) == panels
+
+
+@pytest.mark.parametrize(
+    ("caption", "panel"),
+    [
+        ("CT scans of COVID-19 patients: GGO (A), crazy paving (B), and consolidation (C, D).", "B"),
+        ("Chest CT of COVID-19 patients shows GGO (A), crazy paving (B), and consolidation (C, D).", "D"),
+        ("COVID-19 pneumonia: GGO (left), consolidation (right).", "right"),
+    ],
+)
+def test_what_a_head_says_of_the_disease_holds_for_every_part(caption: str, panel: str) -> None:
+    assert read_report(caption, panel)["covid"].value == 1

@@ -37,13 +37,15 @@ def test_extract_writes_one_row_a_report_in_the_same_order(tmp_path: Path) -> No
         b'"id","report"\n"1","GGO"\n',
         b"id,report\n\n1,GGO\n\n",
         "id,report\n1,GGO\n".encode("utf-16"),
+        b'id;report\n1;"GGO, bilateral; no more"\n',
+        b"id\treport\n1\tGGO, bilateral\n",
         b"id,report\n1,caf\xe9 GGO \x81\n",
         b"id,report\n1,GGO\x00\n",
         b'id,report\n1,"GGO" in "both" lungs\n',
         b'id,report\n1,"multifocal\n""GGO"""\n',
         b"id,report\n1," + b"normal lung " * 20_000 + b"\n1,GGO\n",
     ],
-    ids=["bom", "columns", "quoted", "blank", "utf16", "latin", "nul", "stray", "lines", "huge"],
+    ids=["bom", "columns", "quoted", "blank", "utf16", "semicolons", "tabs", "latin", "nul", "stray", "lines", "huge"],
 )
 def test_extract_reads_the_tables_that_people_make(tmp_path: Path, data: bytes) -> None:
     assert extracted(tmp_path, data).splitlines()[-1] == "1,,1,,,,"

@@ -21,7 +21,9 @@ _FINDING = re.compile(
 )
 """Words of a text that tells what is seen."""
 _HEAD_END = re.compile(r":|\b(?:show|demonstrat|reveal|depict|illustrat|display)\w*", re.IGNORECASE)
-_LESION = re.compile(r"ground|\bggo|consolidat|paving|bronchogram|thicken|opaci|shadow|nodul|effusion|normal", re.IGNORECASE)
+_LESION = re.compile(
+    r"ground|\bggo|consolidat|paving|bronchogram|thicken|opaci|shadow|nodul|effusion|normal", re.IGNORECASE
+)
 _STATEMENT = re.compile(rf"[.;:()]|{_FINDING.pattern}", re.IGNORECASE)
 _NOTHING = re.compile(r"[\s.,;:&)(]*(?:and|or|in)?[\s.,;:&)(]*(?:in )?[(]?", re.IGNORECASE)
 _CLAUSE_END = re.compile(
@@ -137,7 +139,7 @@ def _clause_parts(text: str, marks: list[Mark]) -> list[Part]:
             groups[-1].append(mark)  # "illness day 8, hospital day 0"
         else:
             groups.append([mark])
-    first = _last([start for start, _ in sentences(text)], groups[0][0].start)
+    first = _behind_head(text, _last([start for start, _ in sentences(text)], groups[0][0].start), groups[0][0].start)
     cuts = [first, *(_cut(text, a[-1].end, b[0].start) for a, b in pairwise(groups)), len(text)]
     return [
         Part(tuple(dict.fromkeys(name for mark in group for name in mark.names)), start, end)

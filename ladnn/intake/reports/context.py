@@ -22,7 +22,8 @@ _PERSISTS = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r", (?:which (?:was|were|had|has been)|previously|formerly|initially|originally|earlier|once|not seen|absent)\b"
+    r", (?:which (?:was|were|had|has been)|previously|formerly|initially|originally|earlier|once|not seen|absent"
+    r"|(?:seen|noted|present|visible|evident|found|observed|described|reported|identified)(?! (?:and|but)\b))\b"
     rf"[^,;.{FINDING}]{{0,80}},(?! (?:and|or)\b)|, however,(?= \w)",
     re.IGNORECASE,
 )

@@ -35,10 +35,13 @@ _NO_PANEL = (
     r"(?<!hepatitis )(?<!influenza )(?<!vitamin )(?<!type )(?<!group )(?<!groups )(?<!grade )(?<!class )(?<!stage )"
     r"(?<!patient )(?<!case )(?<!virus )(?<!protein )(?<!zone )(?<!ward )(?<!hospital )(?<!kerley )(?<!child )"
 )
-_BRACKETED = re.compile(rf"[(\[] *(?:{_FIGURE} *)?{_GROUP}(?: *[,;:][^()\[\]]{{0,60}})? *[)\]]", re.IGNORECASE)
+_BRACKETED = re.compile(
+    rf"[(\[] *(?:{_FIGURE} *)?{_GROUP}(?![^()\[\]]{{0,60}}[;,] *\d{{0,2}}(?-i:[A-L]) ?[:,.])(?: *[,;:][^()\[\]]{{0,60}})? *[)\]]",
+    re.IGNORECASE,
+)
 _HALF_BRACKETED = re.compile(rf"(?:\A|(?<=[.;:\n]))\s{{0,3}}{_GROUP}\)(?=\s?\w)", re.IGNORECASE)
-_PLAIN = re.compile(rf"(?:\A|(?<=\s)){_NO_PANEL}(?:{_FIGURE} ?)?{_UPPER_GROUP} ?[,.:](?=\s|[A-Z])")
-_PLAIN_SMALL = re.compile(r"(?:\A|(?<=[.;:\n] ))(?P<group>[a-l])[.:](?= )|(?<=\s)(?P<other>[a-l]):(?= )")
+_PLAIN = re.compile(rf"(?:\A|(?<=[\s(\[])){_NO_PANEL}(?:{_FIGURE} ?)?{_UPPER_GROUP} ?[,.:](?=\s|[A-Z])")
+_PLAIN_SMALL = re.compile(r"(?:\A|(?<=[.;:\n] ))(?P<group>[a-l])[.,:](?= )|(?<=\s)(?P<other>[a-l]):(?= )")
 _NAMED = re.compile(rf"(?:\A|(?<=[.;,\n] )|(?<=and )|(?<=in )){_FIGURE} ?{_GROUP}(?=[ ,.:])", re.IGNORECASE)
 _SUBJECT = re.compile(
     rf"(?:\A|(?<=[.;,\n] )|(?<=and )|(?<=while )|(?<=in ))(?:(?:Panels?|panels?|Figures?|Figs?\.?|figures?) ?\d*)?\s?"

@@ -27,6 +27,20 @@ _CONTAINED = re.compile(
     r"|associated with|related to|due to|secondary to) (?:the|this|these|that|those|its|both|each)(?: [\w-]+){0,2} *\Z",
     re.IGNORECASE,
 )
+_CONTAINED_BARE = re.compile(
+    rf"{FINDING}[^,;:]*?\b(?:in|within|inside|on|around|near|next to|adjacent to|amid\w*|surrounded by)"
+    r"(?: (?!and|or|nor)[\w-]+){0,2} *\Z",
+    re.IGNORECASE,
+)
+"""Between findings no article is needed to tell that one lies in the other: "no consolidation within GGO"."""
+_SHARED_SUBJECT = re.compile(
+    rf"\A[^{FINDING}]*?(?:\b(?:but|and|yet|then)|, (?:which|that|but|and|all of which))(?: (?:subsequently|later|since|then|has|have|had|was|were|is|are))* *\Z",
+    re.IGNORECASE,
+)
+"""A second verb, or a relative clause, without a subject of its own: "GGO was looked for but not found"."""
+_CLAUSE_ENDS = re.compile(
+    r" *(?:[.,;)]|\Z|(?:on|at|by|after|within) (?:day|discharge|follow|the follow|\d))", re.IGNORECASE
+)
 _INCLUDING = re.compile(r",? (?:including|such as|e\.g\.?,?|for example,?|namely|like)(?= )", re.IGNORECASE)
 """Opens the items of the word before, which share its meaning."""
 _OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
@@ -75,7 +89,11 @@ def reaches(trigger: Trigger, masked: str, first: int, last: int, stops: list[Tr
         blocked = not soft and any(trigger.end <= stop.start < first for stop in stops)
         return not blocked and _reaches_next(trigger, masked, first, last)
     if trigger.effect.faces_previous and last <= trigger.start <= last + _WINDOW:
-        blocked = any(last <= stop.start < trigger.start for stop in stops)
+        between = masked[last : trigger.start]
+        if _SHARED_SUBJECT.match(between) and _CLAUSE_ENDS.match(masked, trigger.end):
+            return trigger.effect in (Effect.DENIES_PREVIOUS, Effect.RESOLVES_PREVIOUS)
+        heading = last + len(between) - len(between.lstrip()) if between.lstrip().startswith(":") else -1
+        blocked = any(last <= stop.start < trigger.start for stop in stops if stop.start != heading)
         return not blocked and _reaches_previous(trigger, masked, first, last)
     return False
 
@@ -89,11 +107,11 @@ def _reaches_next(trigger: Trigger, masked: str, first: int, last: int) -> bool:
     adjective = trigger.effect is Effect.PAST_NEXT or masked[trigger.start : trigger.end].lower().endswith("ed")
     if adjective and trigger.effect in (Effect.PAST_NEXT, Effect.RESOLVES_NEXT):
         return len(between.split()) <= _ADJECTIVE_REACH and "," not in between
-    if _CONTAINED.search(between):
+    if _CONTAINED.search(between) or _CONTAINED_BARE.search(between):
         return False
     between = _INCLUDING.sub("", between)
     if "," in between:
-        return _one_list(between, after)
+        return masked[trigger.end - 1] == ":" or _one_list(between, after)
     return not (_AND.search(between) and _OWN_SINGULAR_VERB.search(after))
 
 
@@ -124,7 +142,8 @@ def _reaches_previous(trigger: Trigger, masked: str, first: int, last: int) -> b
     if FINDING not in between:
         return "," not in between or trigger.effect is Effect.RESOLVES_PREVIOUS
     phrase = masked[trigger.start : trigger.end].strip()
-    return phrase[:1] not in "?:=(-" and not _SINGULAR.match(phrase) and _same_subject(between)
+    one_of_them = _SINGULAR.match(phrase) and not (_OR.search(between) and not _AND.search(between))
+    return phrase[:1] not in "?:=(-" and not one_of_them and _same_subject(between)
 
 
 def _same_subject(between: str) -> bool:

@@ -51,6 +51,8 @@ def read_reports(path: Path) -> list[ReportRow]:
 def read_text_table(path: Path) -> pd.DataFrame:
     """Read a CSV as text, every cell as it stands; column names without case and outer spaces.
 
+    A header line without a comma but with semicolons or tabs, as spreadsheets write them, says that these part the cells.
+
     Raises:
         ContributionError: the file is missing, empty, or no CSV.
     """
@@ -65,7 +67,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     too_long = next((number for number, cells in lines if len(cells) > len(header)), None)
     if too_long:
         raise ContributionError(
-            f"{path}, line {too_long}: more cells than columns; put double quotes around cells that hold a comma"
+            f"{path}, line {too_long}: more cells than columns; put double quotes around cells that hold a comma (or a semicolon, where semicolons part the cells)"
         )
     cells = [row + [""] * (len(header) - len(row)) for _, row in lines[1:]]
     return pd.DataFrame(cells, columns=header, dtype=object)
@@ -74,13 +76,17 @@ def read_text_table(path: Path) -> pd.DataFrame:
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
     """Return the cells of each record that is not empty, with the number of its last line."""
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    header = text.lstrip().split("\n", 1)[0]
+    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
         return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         if "unexpected end" in str(error):
             raise ContributionError(f"cannot read {path} as CSV: a double quote is opened and never closed") from error
-    reader = csv.reader(io.StringIO(text, newline=""))  # text after a closing quote belongs to the cell
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter
+    )  # text after a closing quote belongs to the cell
     return [(reader.line_num, row) for row in reader if row]
 
 

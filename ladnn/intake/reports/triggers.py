@@ -9,6 +9,7 @@ takes its words away from those below, so that "no change in" is never read as a
 import re
 from functools import cache
 
+from ladnn.intake.reports.circumstances import CIRCUMSTANCES
 from ladnn.intake.reports.effects import Effect
 from ladnn.intake.reports.words import WORDS
 
@@ -18,14 +19,18 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         (
             r"[:=]\s*(?:no|none|not|absent|negative|nil|neg|0|-|\(-\))"
             r"(?= *(?:[,;)\n]|\.(?!\d)|\Z|(?:seen|present|identified|detected|found|evidence|observed)\b))",
-            r"\(\s*(?:-|none|no|absent|negative|not seen|not present)\s*\)",
+            r"[(\[]\s*(?:-|none|no|absent|negative|not seen|not present)\s*[)\]]",
             r"- (?:no|not|none|absent)(?: (?:seen|present))?",
         ),
     ),
-    (Effect.DENIES_NEXT, (r"no (?:suspicious|convincing|definite|apparent|probable)(?= )",)),
     (
         Effect.DENIES_NEXT,
         (
+            r"(?:no|without|nothing)(?: (?!(?:and|or|but|with|doubt|change|longer|only)\b)[\w-]+){1,6}? (?:to (?:suggest|indicate)|suggesting|indicating"
+            r"|(?:suggestive|indicative|characteristic) of|(?:concerning|suspicious|worrisome) for|(?:compatible|consistent) with)",
+            r"no longer (?:any|an?|(?:show|demonstrat|reveal|contain|display)\w*)(?= )",
+            r"(?:(?:none of|the following)[^.;:,<it>]{0,40}|absent|negatives?(?: findings)?|not (?:seen|present|found)):",
+            r"no (?:suspicious|convincing|definite|apparent|probable)(?= )",
             r"(?:not|nt|never|un)(?: \w+ly)? ?(?:accompanied|associated|combined|mixed|complicated|overlaid|superimposed|coupled"
             r"|interspersed|intermixed)(?: (?:by|with|on))?",
         ),
@@ -37,7 +42,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"|repeat\w*|second|third|but)\b[^.;]{0,40}?\bpositive",
             r"neither(?= [^.;:,]{0,120}? (?:ha[sd]|have|is|are|was|were|did) (?:<adverb> )*(?:<change>|<gone>)<end>)",
             r"nor(?= [^.;:,]{0,60}? (?:ha[sd]|have|is|are|was|were|did) (?:<adverb> )*(?:<change>|<gone>)<end>)",
-            r"(?:no|without|not|nt)(?: (?!and|but|or|evidence|sign)[\w-]+){0,3} <change>(?: (?:in|of|about|for|the|size)\b)*",
+            r"(?:no|without|not|nt)(?: (?!and|but|or|evidence|sign)[\w-]+){0,3} <change>(?! (?:densit|attenuat|opaci)\w*)(?: (?:in|of|about|for|the|size)\b)*",
             r"(?:no|without) (?:\w+ )?(?:evidence|signs?|indication) of (?:\w+ )?<change>(?: (?:in|of|about|for)\b)*",
             r"<not> (?:\w+ ){0,2}?(?:only|just|merely|solely|limited|confined|restricted|isolated|infrequently|uncommon\w*"
             r"|unusual\w*|necessarily|new)",
@@ -50,7 +55,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"<partly>(?:(?:turn|evolv|progress|transform|convert|chang)\w* (?:in)?to|replaced by)",
             r"<gone> (?:partly|partially|in part|incompletely|to some extent|slightly|gradually|somewhat|obviously|significantly"
             r"|markedly|mostly|largely)",
-            r"fail(?:s|ed|ing|ure)? to (?:\w+ )?(?:<gone>|improve|decrease|regress|shrink)",
+            r"fail(?:s|ed|ing|ure)?(?: of [^.;,]{0,60}?)? to (?:\w+ )?(?:<gone>|improve|decrease|regress|shrink)",
             r", however,(?= <be> )",
         ),
     ),
@@ -94,8 +99,15 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         ),
     ),
     # Doubt, first where it is worded as a denial.
-    (Effect.DOUBTS_NEXT, (r"(?<![\w<it>])\(?\?\)? ?(?=<it>)",)),
-    (Effect.DOUBTS_BOTH, (r"(?:versus|vs\.?)(?= )",)),
+    (Effect.DOUBTS_NEXT, (r"await(?:s|ing)?(?= )|pending(?= )", r"(?<![\w<it>])\(?\?\)? ?(?=<it>)",)),
+    (
+        Effect.DOUBTS_BOTH,
+        (
+            r"(?:versus|vs\.?|(?:is |are |was |were )?(?:favou?red|preferred) over)(?= )",
+            r"(?:<not>|difficult to|hard to|impossible to)(?: (?:be|been|<adverb>))* (?:differentiat|distinguish|separat|discriminat)\w*"
+            r"(?: (?:from|between)\b)?",
+        ),
+    ),
     (
         Effect.ALTERNATIVE_BOTH,
         (
@@ -114,21 +126,23 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         Effect.DOUBTS_PREVIOUS,
         (
             r"(?:can not|could not|could nt|<not>)(?: (?:be|been|<adverb>|yet))*"
-            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)(?! (?:of|for)\b)",
-            r"(?:difficult|hard|impossible) to (?:exclude|confirm|assess|evaluate|tell|distinguish|differentiate)",
+            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)(?! (?:of|for|that|if|whether|about)\b)",
+            r"(?:(?:more )?difficult|hard(?:er)?|impossible) to (?:exclude|confirm|assess|evaluate|tell|distinguish|differentiate)",
             r"(?:remain\w*|is|are|was|were|considered|be|been|thought|deemed) (?:(?:\w+ly|still|also) )?(?:un)?(?:likely|possible|probable"
             r"|suspect\w*|questionable|uncertain|unclear|equivocal|pending|doubtful|questioned|debatable|indeterminate|ambiguous"
             r"|inconclusive|conceivable|in question|considered|favou?red)(?! for\b)<end>",
             r"(?:is|are|remains?|was) (?:one|an?|another|the) (?:\w+ )?(?:possibility(?! of)|consideration|differential\w*|concern|option)",
             r"(?:to be|should be|must be|needs to be|being) (?:considered|excluded|ruled out|confirmed)",
             r"less likely",
+            r", (?:probably|possibly|likely|perhaps|presumably)(?: [\w-]+){0,3}? (?:atelecta\w+|art[ei]facts?|motion|expiration)<end>",
             r"(?:is|are|was|were) (?:probably|possibly|likely|perhaps|presumably) (?:\w+ly )?<seen>",
             r"(?:may|might|could) be (?:\w+ly )?<seen>",
             r"(?:may|might|could) (?:also |still )?be \w+ing",
-            r"(?:may|might|could) (?:also )?(?:represent|reflect|be due to|be caused by|be)"
+            r"(?:, (?:which|that) )?(?:may|might|could) (?:also )?(?:represent|reflect|be due to|be caused by|be)"
             r" (?:normal|vessels?|expiration|respiratory|<other cause>)",
             r"(?:not|nt) (?:definitely|certainly|confidently|convincingly) <seen>",
             r",? if (?:present|any|real|true)",
+            r"[:=] *(?:unknown|unclear|indeterminate|pending|not (?:tested|assessed|evaluated|known|done)|untested|n/a)<end>",
             r"(?<=<it>) ?[,:=(-]* ?(?:suspected|possible|likely|unlikely|probable|questionable|not confirmed|equivocal)<end>",
         ),
     ),
@@ -140,6 +154,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:whether|if|unless)(?: or not)?(?: (?:there|this|it|these|that) (?:is|are|was|were|be|represents?|reflects?))?",
             r"question(?:able)? of|ddx:?|differential\b[^.;:]{0,40}?(?:\b(?:include[sd]?|including|of|is|are)|:)",
             r"(?:concern\w*|suspicio\w+|suspect\w*|worrisome|equivocal|indeterminate|uncertain|suggest\w+) (?:for|of|about|as to)",
+            r"(?:not|nt) (?:\w+ )?(?:certain|sure|clear|convinced|confident|known) (?:that|if|whether|about|of)(?: there (?:is|are|was|were))?",
             r"(?:not|nt) (?:\w+ )?(?:diagnostic|specific|pathognomonic|conclusive|definitive|typical|characteristic) (?:of|for)",
             r"(?:useful|helpful|used|sensitive|valuable|able|important|ability) (?:to|for|in) (?:the )?(?:detect|identif|assess|evaluat"
             r"|diagnos|visuali[sz]|show|reveal|demonstrat)\w*(?: of)?",
@@ -162,7 +177,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"likely|unlikely|likelihood|suggest\w*|concern\w*|perhaps|presum\w+|doubtful|uncertain|unclear|indeterminate",
             r"(?:appear|seem)(?:s|ed)? to (?:be|show|represent|reflect|contain|have)",
             r"(?:thought|felt|believed|presumed|assumed) to (?:be|represent|reflect|show)|favou?r(?:s|ed|ing)?(?: over| to \w+)?",
-            r"mimic\w*|resembl\w+|seemingly|questioned|conceivabl[ey]|vague|potential(?:ly)?|hypothetical",
+            r"mimic\w*|simulat\w*|borderline|resembl\w+|seemingly|questioned|conceivabl[ey]|vague|potential(?:ly)?|hypothetical",
         ),
     ),
     (
@@ -231,50 +246,14 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:seen|noted|present) (?:last|a|one|two|three|\d+) (?:week|month|year|day)s?(?: ago)?",
         ),
     ),
-    (
-        Effect.ELSEWHERE_NEXT,
-        (
-            r"<kin>",
-            r"contacts?(?: history)? (?:with|of|to)|contacted|expos(?:ed|ure) to|lived with|living with|cared for|caring for",
-            r"vaccin\w+(?: \w+)? (?:against|for)|immuni[sz]ed against|protection against|prevention of",
-            r"during|in the (?:era|time|course) of|before the|since the|cluster of(?! patient| case)|outbreak of|spread of",
-            r"epidemic of|pandemic of|area with|travel\w* (?:from|to)|visit(?:ed|ing)|wards? for|hospital for|treating",
-            r"guidelines? (?:for|on|of)|diagnosis and treatment of|shared an? \w+ with",
-            r"(?:a person|someone|somebody|people)(?: \w+){0,2} (?:with|infected)",
-        ),
-    ),
-    (
-        Effect.TESTED_NEXT,
-        (
-            r"(?:screen(?:ed|ing)?|test(?:ed|ing|s)?|swab(?:bed|s)?|pcr|assay|investigat\w+|work-?up|isolat\w+|quarantined?) for",
-        ),
-    ),
-    (
-        Effect.ELSEWHERE_PREVIOUS,
-        (
-            r"(?<=<it>)[- ]*(?:pandemic|epidemic|outbreak|era|contacts?|exposure|vaccin\w*|protocol|ward|screening|lockdown"
-            r"|guideline\w*|hospital|season|crisis|wave|reporting|clinic|status (?:is |was )?un\w+)",
-            r"(?<=<it>)[- ]*(?:test\w*|pcr|swab)(?: (?:is|was|are|were|has been|results?))* (?:pending|awaited|outstanding"
-            r"|not done|requested|recommended|advised|needed|required|ordered)",
-        ),
-    ),
-    (
-        Effect.LIKENS_NEXT,
-        (
-            r"(?:(?:in)?consistent with|compatible with|in keeping with|a?typical (?:of|for)|suspect (?:of|for)|characteristic of"
-            r"|indicative of|indicating|diagnostic of|points? to(?:wards?)?|raises?|attributed to|similar to"
-            r"|reminiscent of|meets? (?:the )?criteria (?:for|of)|possibility of|(?:highly|most) (?:likely|suggestive)(?: of)?)"
-            r"(?: (?:typical|the diagnosis of|a diagnosis of))?(?= )(?! (?:known|confirmed|proven|established)\b)",
-            r"commonly reported (?:\w+ )?features (?:of|for)|features (?:can|may) be seen (?:with|in)",
-        ),
-    ),
+    *CIRCUMSTANCES,
     (
         Effect.STOP,
         (
             r"[;:]",
             r"but|however|although|though|yet|except|apart from|aside from|other than|besides|whereas|while|with|nevertheless",
             r"show\w*|reveal\w*|demonstrat\w*|display\w*|depict\w*|there|then|which|who|whom|whose|where|when|until|after|before",
-            r"because|due to|secondary to|compared|positive|instead|persist\w*|remain\w*|confirm\w*|accompanied|coexist\w*",
+            r"because|due to|secondary to|compared|positive|instead|(?:persist|remain)\w*(?! (?:\w+ )?<it>)|confirm\w*|accompanied|coexist\w*|(?:un)?equivocal\w*|definite(?:ly)?",
             r"superimposed|presence|still|leaving|despite|so that|thus|therefore|combined|plus|along|into",
         ),
     ),

@@ -29,7 +29,9 @@ _CONSOLIDATION = (
     r"\bsolidif\w+",
 )
 _CRAZY_PAVING = (
-    rf"\bcra[sz]z?y{GAP}pav\w+", r"\bpaving[- ]*stones?\b", r"\bpaving (?:sign|pattern|appearance)",
+    rf"\bcra[sz]z?y{GAP}pav\w+",
+    r"\bpaving[- ]*stones?\b",
+    r"\bpaving (?:sign|pattern|appearance)",
 )
 _AIR_BRONCHOGRAM = (
     rf"\bair{GAP}bronch\w+",
@@ -37,7 +39,9 @@ _AIR_BRONCHOGRAM = (
     r"\b(?:bronch\w+ (?:inflation|inflated|aeration|gas)|(?:aerated|inflated|air[- ]filled) bronch\w+)",
     r"\b(?<!thickened )(?<!dilated )bronchus sign",
 )
-_LOBULAR = rf"(?:\b(?:inter|intra)[- ]*(?:(?:,? ?(?:and|or|/|and/or) ?)(?:inter|intra)[- ]*)?{misspelt('lobular')}|\blobular)"
+_LOBULAR = (
+    rf"(?:\b(?:inter|intra)[- ]*(?:(?:,? ?(?:and|or|/|and/or) ?)(?:inter|intra)[- ]*)?{misspelt('lobular')}|\blobular)"
+)
 _SEPTUM = rf"(?:sept(?:um|ums|ae?)|{misspelt('septal')})\b"
 _THICKEN = misspelt("thicken")
 _SEPTAL_THICKENING = (

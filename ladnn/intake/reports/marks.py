@@ -39,7 +39,7 @@ _BRACKETED = re.compile(
     rf"[(\[] *(?:{_FIGURE} *)?{_GROUP}(?![^()\[\]]{{0,60}}[;,] *\d{{0,2}}(?-i:[A-L]) ?[:,.])(?: *[,;:][^()\[\]]{{0,60}})? *[)\]]",
     re.IGNORECASE,
 )
-_HALF_BRACKETED = re.compile(rf"(?:\A|(?<=[.;:\n]))\s{{0,3}}{_GROUP}\)(?=\s?\w)", re.IGNORECASE)
+_HALF_BRACKETED = re.compile(rf"(?:\A|(?<=[.;:,\n])|(?<=\band))\s{{0,3}}{_GROUP}\)(?=\s?\w)", re.IGNORECASE)
 _PLAIN = re.compile(rf"(?:\A|(?<=[\s(\[])){_NO_PANEL}(?:{_FIGURE} ?)?{_UPPER_GROUP} ?[,.:](?=\s|[A-Z])")
 _PLAIN_SMALL = re.compile(r"(?:\A|(?<=[.;:\n] ))(?P<group>[a-l])[.,:](?= )|(?<=\s)(?P<other>[a-l]):(?= )")
 _NAMED = re.compile(rf"(?:\A|(?<=[.;,\n] )|(?<=and )|(?<=in )){_FIGURE} ?{_GROUP}(?=[ ,.:])", re.IGNORECASE)
@@ -65,7 +65,7 @@ _DAY = re.compile(
 )
 _DATE = re.compile(rf"\b(?P<month>{_MONTHS})[a-z]*\.? (?P<n>\d{{1,2}})\b(?! ?, ?\d+ ?y)", re.IGNORECASE)
 _PATIENT = re.compile(
-    rf"\b(?:patient|case|subject)s? ?(?:no\.? ?|number |id:? ?|# ?)?(?:(?P<n>\d{{1,3}})\b|(?-i:(?P<letter>[A-H]))(?![\w'-]))|\b{_ORDINAL} (?:\w+ )?(?:patient|case|subject)\b",
+    rf"\b(?:patient|case|subject)s? ?(?:no\.? ?|number |id:? ?|# ?)?(?:(?P<n>\d{{1,3}})\b(?: ?(?:-|to|(?P<both>and|&)) ?(?P<last>\d{{1,3}})\b(?![ -]*(?:y|d|w|m|%)))?|(?-i:(?P<letter>[A-H]))(?![\w'-]))|\b{_ORDINAL} (?:\w+ )?(?:patient|case|subject)\b",
     re.IGNORECASE,
 )
 _POSITION = re.compile(
@@ -87,6 +87,8 @@ _MOMENT = re.compile(
 )
 
 
+_MAX_RANGE = 20
+"""Patients in one range such as "cases 1-3"; more is no range of a figure."""
 _MAX_PANEL = 100
 """Characters of a contributor's name of a panel that are read."""
 
@@ -122,6 +124,8 @@ def _letters(text: str) -> Iterator[Mark]:
         yield Mark(letters(match["group"]), match.start(), match.end(), _bracket_leads(text, match))
     for pattern in (_HALF_BRACKETED, _PLAIN, _PLAIN_SMALL, _NAMED, _SUBJECT, _JOINT_SUBJECT):
         for match in pattern.finditer(text):
+            if text.rfind("(", 0, match.start()) > text.rfind(")", 0, match.start()) and pattern is _HALF_BRACKETED:
+                continue  # closes a bracket that other words have opened
             group = next(value for value in match.groups() if value)
             yield Mark(letters(group), match.start(), match.end(), leads=True)
 
@@ -159,6 +163,19 @@ def _numbers(text: str) -> Iterator[Mark]:
         yield Mark((_count(match),), match.start(), match.end(), leads=True)
 
 
+def _patients(text: str) -> Iterator[Mark]:
+    for match in _PATIENT.finditer(text):
+        names = [_count(match)]
+        if match["last"]:
+            first, last = int(match["n"]), int(match["last"])
+            names += (
+                [match["last"]]
+                if match["both"]
+                else [str(n) for n in range(first + 1, min(last, first + _MAX_RANGE) + 1)]
+            )
+        yield Mark(tuple(names), match.start(), match.end(), leads=None)
+
+
 def _matched_group(match: "re.Match[str]") -> str:
     return str(match.lastgroup)
 
@@ -168,7 +185,7 @@ _FINDERS: dict[Kind, Callable[[str], Iterator[Mark]]] = {
     "number": _numbers,
     "day": _simple(_DAY, _count),
     "date": _simple(_DATE, lambda match: f"{match['month'].lower()} {int(match['n'])}"),
-    "patient": _simple(_PATIENT, _count),
+    "patient": _patients,
     "position": _simple(_POSITION, lambda match: next(v for v in match.groups() if v).lower()),
     "ordinal": _simple(_NTH, _count),
     "moment": _simple(_MOMENT, _matched_group),

@@ -26,8 +26,9 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
     (
         Effect.DENIES_NEXT,
         (
-            r"(?:no|without|nothing)(?: (?!(?:and|or|but|with|doubt|change|longer|only)\b)[\w-]+){1,6}? (?:to (?:suggest|indicate)|suggesting|indicating"
+            r"(?:no|without|nothing)(?: (?!(?:and|or|but|with|doubt|change|longer|only)\b)[\w-]+){0,6}? (?:to (?:suggest|indicate)|suggesting|indicating"
             r"|(?:suggestive|indicative|characteristic) of|(?:concerning|suspicious|worrisome) for|(?:compatible|consistent) with)",
+            r"(?:at no (?:time|point|stage)|(?:in|on) no (?:case|patient|slice|lobe|segment|image|scan)s?)(?: (?:was|were|did|is|has|have))?",
             r"no longer (?:any|an?|(?:show|demonstrat|reveal|contain|display)\w*)(?= )",
             r"(?:(?:none of|the following)[^.;:,<it>]{0,40}|absent|negatives?(?: findings)?|not (?:seen|present|found)):",
             r"no (?:suspicious|convincing|definite|apparent|probable)(?= )",
@@ -82,7 +83,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?: (?:is|are|has|have|had|was|were|it|they|now|later|then|subsequently|been|completely|fully))*"
             r" (?:no longer(?: <seen>)?|<gone>)",
             r"(?:(?:<wholly>|now|since|finally|then|already|had|has|have|was|were|are|is|been|later|subsequently) )*<gone>"
-            r"(?! (?:(?!but|and|while|with)\w+ )?<it>)",
+            r"(?! (?:(?!but|and|while|whereas|with|although|though|when|as|since|leaving|yet|then)\w+ )?<it>)",
             r"(?:regressed|absorption|resolution|clearing|clearance|remission|disappearance)(?: \w+)? (?:was |were |is )?<wholly>",
             r"<wholly> (?:regress|remi[ts])\w*",
             r"(?:show\w*|underwent|had|with) <wholly> (?:resolution|absorption|remission|clearing|regression)(?! of)",
@@ -128,12 +129,16 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:can not|could not|could nt|<not>)(?: (?:be|been|<adverb>|yet))*"
             r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)(?! (?:of|for|that|if|whether|about)\b)",
             r"(?:(?:more )?difficult|hard(?:er)?|impossible) to (?:exclude|confirm|assess|evaluate|tell|distinguish|differentiate)",
-            r"(?:remain\w*|is|are|was|were|considered|be|been|thought|deemed) (?:(?:\w+ly|still|also) )?(?:un)?(?:likely|possible|probable"
+            r"(?:remain\w*|seem\w*|appear\w*|looks?|is|are|was|were|considered|be|been|thought|deemed) (?:(?:\w+ly|still|also) )?(?:un)?(?:likely|possible|probable"
             r"|suspect\w*|questionable|uncertain|unclear|equivocal|pending|doubtful|questioned|debatable|indeterminate|ambiguous"
             r"|inconclusive|conceivable|in question|considered|favou?red)(?! for\b)<end>",
             r"(?:is|are|remains?|was) (?:one|an?|another|the) (?:\w+ )?(?:possibility(?! of)|consideration|differential\w*|concern|option)",
             r"(?:to be|should be|must be|needs to be|being) (?:considered|excluded|ruled out|confirmed)",
             r"less likely",
+            r"(?:is|are|was|were|be)(?: (?:considered|thought|deemed|felt|judged))?(?: to be)? (?:the |a )?(?:most |more |very )?"
+            r"(?:likely|probable|possible|leading|favou?red) (?:\w+ )?(?:diagnosis|cause|explanation|a?etiology|consideration)",
+            r"(?:neither|not) (?:confirmed|proven|excluded|ruled out|refuted) n?or (?:excluded|ruled out|confirmed|proven|refuted)",
+            r", (?:probably|possibly|perhaps|likely) <seen>",
             r", (?:probably|possibly|likely|perhaps|presumably)(?: [\w-]+){0,3}? (?:atelecta\w+|art[ei]facts?|motion|expiration)<end>",
             r"(?:is|are|was|were) (?:probably|possibly|likely|perhaps|presumably) (?:\w+ly )?<seen>",
             r"(?:may|might|could) be (?:\w+ly )?<seen>",
@@ -152,7 +157,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:possibly|perhaps|probably|likely|maybe|potentially) with(?= )",
             r"with or without|with/without|rule out|consider|r/o|to exclude|exclude|query|queried|evaluate for|assess for|evaluation (?:for|of)|look for|either(?! (?:lung|side|lobe|of|base|apex|upper|lower|left|right))",
             r"(?:whether|if|unless)(?: or not)?(?: (?:there|this|it|these|that) (?:is|are|was|were|be|represents?|reflects?))?",
-            r"question(?:able)? of|ddx:?|differential\b[^.;:]{0,40}?(?:\b(?:include[sd]?|including|of|is|are)|:)",
+            r"(?:a|some|slight|faint) hints? of|question(?:able)? of|ddx:?|differential\b[^.;:]{0,40}?(?:\b(?:include[sd]?|including|of|is|are)|:)",
             r"(?:concern\w*|suspicio\w+|suspect\w*|worrisome|equivocal|indeterminate|uncertain|suggest\w+) (?:for|of|about|as to)",
             r"(?:not|nt) (?:\w+ )?(?:certain|sure|clear|convinced|confident|known) (?:that|if|whether|about|of)(?: there (?:is|are|was|were))?",
             r"(?:not|nt) (?:\w+ )?(?:diagnostic|specific|pathognomonic|conclusive|definitive|typical|characteristic) (?:of|for)",
@@ -185,7 +190,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         (
             r"(?:<be> )*(?:(?:both|all|also|clearly) )?(?:<not>)(?: <adverb>)* <seen>(?! (?:any(?! ?(?:more|longer))|a|an|the|with certainty)\b)"
             r"(?: (?:any ?more|on|in|at|by))?",
-            r"(?:<be> )*<not>(?: <adverb>)* (?:recur|reappear|return|develop|occur|emerg)\w*<end>",
+            r"(?:<be> )*<not>(?: <adverb>)* (?:recur|reappear|return|develop|occur|emerg|form|aris)\w*<end>",
             r"no longer(?: (?:<adverb> )*<seen>)?|nowhere",
             r"(?:(?:is|are|was|were) )?(?:absent|lacking|missing)<end>",
             r"(?:<be> )+(?:<adverb> )*(?:absent|lacking|excluded|ruled out|negated|denied|undetect\w+|unremarkable|disproved"

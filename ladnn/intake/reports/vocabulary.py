@@ -13,6 +13,7 @@ from ladnn.labels import DIAGNOSIS
 _COVID = (
     r"covid(?:[- ]*(?:20)?19)?\b",
     r"sars[- ]*cov[- ]*2\b",
+    r"severe acute respiratory syndrome[- ]*(?:corona ?virus[- ]*)?2\b",
     r"(?:2019[- ]*n?|h?n)[- ]*cov\b",
     r"\bnc(?:p|ip)\b",
     r"(?:novel |new )?corona ?virus (?:disease|pneumonia|infection)(?:[- ]*(?:20)?19)?",

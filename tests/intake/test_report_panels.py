@@ -60,6 +60,11 @@ SMALL_LETTERS_WITH_COMMAS = (
     "a, CT of one patient shows consolidation; b, another patient shows GGO with septal thickening."
 )
 
+LETTERS_IN_A_SENTENCE = "Axial images showing: A) ground-glass opacities, B) consolidation, C) crazy paving."
+RANGES_OF_PATIENTS = "Case 1-2: consolidation; case 3: GGO. Cases 4 and 5: crazy paving."
+NUMBERS_WITH_COMMAS = "COVID-19: 1, consolidation; 2, GGO; 3, crazy paving."
+ABSORBED_BY_PRONOUN = "CT shows multiple GGOs and consolidations (A), which were absorbed after treatment (B)."
+
 
 def lesions(caption: str, panel: str | None) -> dict[str, int | None]:
     return {code: label.value for code, label in read_report(caption, panel).items() if code in LESIONS}
@@ -75,6 +80,11 @@ def lesions(caption: str, panel: str | None) -> dict[str, int | None]:
         (LETTERS_IN_ONE_BRACKET, "A", {"GGO": 1}),
         (LETTERS_IN_ONE_BRACKET, "d", {"AirBr": 1}),
         (SMALL_LETTERS_WITH_COMMAS, "b", {"GGO": 1, "InSepThi": 1}),
+        (LETTERS_IN_A_SENTENCE, "B", {"Csld": 1}),
+        (RANGES_OF_PATIENTS, "case 2", {"Csld": 1}),
+        (RANGES_OF_PATIENTS, "case 5", {"CrPa": 1}),
+        (NUMBERS_WITH_COMMAS, "2", {"GGO": 1}),
+        (ABSORBED_BY_PRONOUN, "B", {"GGO": 0, "Csld": 0}),
         (LETTERS_THEN_DAYS, "A", {"GGO": 1}),
         (LETTERS_THEN_DAYS, "(b)", {"Csld": 1, "AirBr": 1}),
         (LETTERS_THEN_DAYS, "day 8", {"Csld": 1, "AirBr": 1}),

@@ -29,7 +29,7 @@ CIRCUMSTANCES: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         (
             r"(?<=<it>)[- ]*(?:pandemic|epidemic|outbreak|era|contacts?|exposure|vaccin\w*|protocol|ward|screening|lockdown"
             r"|guideline\w*|hospital|season|crisis|wave|reporting|clinic|status (?:is |was )?un\w+)",
-            r"(?<=<it>)[- ]*(?:test\w*|pcr|swab)(?: (?:is|was|are|were|has been|results?))* (?:pending|awaited|outstanding"
+            r"(?<=<it>)[- ]*(?:test\w*|pcr|swab)(?: (?:is|was|are|were|has been|results?))* (?:pending|awaited|outstanding|unavailable"
             r"|not done|requested|recommended|advised|needed|required|ordered)",
         ),
     ),

@@ -85,9 +85,23 @@ def _triggers(masked: str) -> list[Trigger]:
 def _read(masked: str, text: str, start: int, mention: Mention, found: list[Trigger]) -> Reading:
     first, last = mention.start - start, mention.end - start
     stops = [trigger for trigger in found if trigger.effect is Effect.STOP]
-    effects = {trigger.effect for trigger in found if reaches(trigger, masked, first, last, stops)}
+    effects = {
+        trigger.effect
+        for trigger in found
+        if reaches(trigger, masked, first, last, stops) and not _settled(trigger, found, masked, first)
+    }
     meaning = _meaning(effects, mention, text[first:last], masked[last:])
     return Reading(mention, meaning, max(_DOUBT[meaning], _LEGEND_DOUBT if mention.legend else 0.0))
+
+
+def _settled(doubt: Trigger, found: list[Trigger], masked: str, first: int) -> bool:
+    """Tell whether a denial after another finding ends a doubt: "possible GGO without consolidation"."""
+    return doubt.effect is Effect.DOUBTS_NEXT and any(
+        denial.effect is Effect.DENIES_NEXT
+        and doubt.end <= denial.start < first
+        and FINDING in masked[doubt.end : denial.start]
+        for denial in found
+    )
 
 
 def _meaning(effects: set[Effect], mention: Mention, named: str, after: str) -> Meaning:

@@ -56,7 +56,7 @@ _LEADING_WORD = re.compile(
 )
 
 _NUMBERED = re.compile(
-    r"(?:\A|(?<=[.;:\n] )|(?<=[.;:\n]))\(?(?P<n>\d{1,2})(?:[.:]|\))(?= ?[A-Za-z])|\((?P<m>\d{1,2})\)"
+    r"(?:\A|(?<=[.;:\n] )|(?<=[.;:\n]))\(?(?P<n>\d{1,2})(?:[.:]|\)|,(?= ))(?= ?[A-Za-z])|\((?P<m>\d{1,2})\)"
 )
 _DAY = re.compile(
     r"\b(?:days?|d)[ -]?(?P<n>\d{1,3})\b|(?<!for )(?<!\d-)(?<!every )\b(?P<m>\d{1,3})(?:st|nd|rd|th)?[ -]days?\b(?! (?:treatment|course|old|therapy))"

@@ -58,12 +58,14 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"|markedly|mostly|largely)",
             r"fail(?:s|ed|ing|ure)?(?: of [^.;,]{0,60}?)? to (?:\w+ )?(?:<gone>|improve|decrease|regress|shrink)",
             r", however,(?= <be> )",
+            r"(?:could|can) (?:(?:also|still|\w+ly) )?be (?:(?:also|still|\w+ly) )?(?:seen|detected|observed|found|identified|noted"
+            r"|visuali[sz]ed|recogni[sz]ed|demonstrated|appreciated|discerned)",
         ),
     ),
     (
         Effect.REPLACES_PREVIOUS,
         (
-            r"(?:evolv|progress|develop|transform|turn|chang|convert|transition|morph|deteriorat)(?:ed|es|ing|s|e)?"
+            r"(?:evolv|progress|develop|transform|turn|chang|convert|transition|morph|deteriorat|fad|regress)(?:ed|es|ing|s|e)?"
             r"(?: rapidly| gradually| later| then)? (?:in)?to",
             r"g(?:ave|iv\w+) way to",
             r"(?:replaced|succeeded|superseded) by",
@@ -127,7 +129,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         Effect.DOUBTS_PREVIOUS,
         (
             r"(?:can not|could not|could nt|<not>)(?: (?:be|been|<adverb>|yet))*"
-            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic)(?! (?:of|for|that|if|whether|about)\b)",
+            r" (?:excluded?|ruled? out|confirmed|certain|clear|definite|dismissed|proven|established|conclusive|diagnostic|available)(?! (?:of|for|that|if|whether|about)\b)",
             r"(?:(?:more )?difficult|hard(?:er)?|impossible) to (?:exclude|confirm|assess|evaluate|tell|distinguish|differentiate)",
             r"(?:remain\w*|seem\w*|appear\w*|looks?|is|are|was|were|considered|be|been|thought|deemed) (?:(?:\w+ly|still|also) )?(?:un)?(?:likely|possible|probable"
             r"|suspect\w*|questionable|uncertain|unclear|equivocal|pending|doubtful|questioned|debatable|indeterminate|ambiguous"
@@ -247,6 +249,8 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
         (
             r"(?<!than )(?<!with )(?<!to )(?:on|in|at|from) (?:the |an? |his |her )?<old study>",
             r"(?:was|were) (?:seen|noted|present|observed|found) (?:initially|previously|before|earlier|at first)",
+            r"(?:seen|noted|present|observed|found|described|reported) (?:before|earlier|previously|initially)"
+            r"(?= (?:\0|(?:has|have|had|is|are|was|were)\b))",
             r"(?:was|were|had been) (?:initially|previously|formerly|earlier|originally|first) (?:reported|described|suspected|<seen>)",
             r"(?:seen|noted|present) (?:last|a|one|two|three|\d+) (?:week|month|year|day)s?(?: ago)?",
         ),

@@ -77,9 +77,11 @@ _TEST = re.compile(
 )
 _OTHER_GERM = re.compile(r"influenza|adenovir|mycoplasm|\brsv\b|tubercul|legionell|pneumocyst|cytomegal", re.IGNORECASE)
 ANY_LESION = "*"
-"""Code of a mention of lesions without a name; it counts only where it says what became of named ones."""
+"""Code of a mention of lesions without a name, or by a pronoun; it counts only where it says what became of named ones."""
 _ANY = re.compile(
-    r"\b(?:lesions?|shadows?|shadowing|abnormalit\w+|infiltrat\w+|inflammation|foci|findings)\b", re.IGNORECASE
+    r"\b(?:lesions?|shadows?|shadowing|abnormalit\w+|infiltrat\w+|inflammation|foci|findings)\b"
+    r"|\b(?:which|they|these|all of which)\b(?= (?:had|have|has|were|was|are|is)\b)",
+    re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.;,]|\b(?:but|and)\b")
 _CLAUSE_LENGTH = 100

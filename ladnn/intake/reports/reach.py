@@ -41,6 +41,8 @@ _SHARED_SUBJECT = re.compile(
 _CLAUSE_ENDS = re.compile(
     r" *(?:[.,;)]|\Z|(?:on|at|by|after|within) (?:day|discharge|follow|the follow|\d))", re.IGNORECASE
 )
+_HEADINGS = re.compile(rf"(?:\A|[.;])\s*{FINDING}(?:[{FINDING}\s,/&]|\b(?:and|or)\b)*\Z")
+"""Findings that share what follows a colon: "GGO, consolidation: none seen"."""
 _INCLUDING = re.compile(r",? (?:including|such as|e\.g\.?,?|for example,?|namely|like)(?= )", re.IGNORECASE)
 """Opens the items of the word before, which share its meaning."""
 _OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
@@ -142,6 +144,8 @@ def _reaches_previous(trigger: Trigger, masked: str, first: int, last: int) -> b
     if FINDING not in between:
         return "," not in between or trigger.effect is Effect.RESOLVES_PREVIOUS
     phrase = masked[trigger.start : trigger.end].strip()
+    if phrase[:1] == ":" and _HEADINGS.search(masked[: trigger.start]):
+        return True
     one_of_them = _SINGULAR.match(phrase) and not (_OR.search(between) and not _AND.search(between))
     return phrase[:1] not in "?:=(-" and not one_of_them and _same_subject(between)
 

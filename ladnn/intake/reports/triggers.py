@@ -137,6 +137,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:is|are|remains?|was) (?:one|an?|another|the) (?:\w+ )?(?:possibility(?! of)|consideration|differential\w*|concern|option)",
             r"(?:to be|should be|must be|needs to be|being) (?:considered|excluded|ruled out|confirmed)",
             r"less likely",
+            r"(?:is|are|was|were) (?:also |only )?suggested<end>",
             r"(?:is|are|was|were|be)(?: (?:considered|thought|deemed|felt|judged))?(?: to be)? (?:the |a )?(?:most |more |very )?"
             r"(?:likely|probable|possible|leading|favou?red) (?:\w+ )?(?:diagnosis|cause|explanation|a?etiology|consideration)",
             r"(?:neither|not) (?:confirmed|proven|excluded|ruled out|refuted) n?or (?:excluded|ruled out|confirmed|proven|refuted)",
@@ -150,7 +151,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"(?:not|nt) (?:definitely|certainly|confidently|convincingly) <seen>",
             r",? if (?:present|any|real|true)",
             r"[:=] *(?:unknown|unclear|indeterminate|pending|not (?:tested|assessed|evaluated|known|done)|untested|n/a)<end>",
-            r"(?<=<it>) ?[,:=(-]* ?(?:suspected|possible|likely|unlikely|probable|questionable|not confirmed|equivocal)<end>",
+            r"(?<=<it>) ?[,:=(-]* ?(?:suspected|possible|likely|unlikely|probable|questionable|not confirmed|equivocal)(?! to be\b)<end>",
         ),
     ),
     (
@@ -223,7 +224,7 @@ _IN_ORDER: tuple[tuple[Effect, tuple[str, ...]], ...] = (
             r"|attributable|indicate|observ)\w*(?: (?:any|to|by|of)\b)*",
             r"(?:not|never|nt)(?: been)?(?: \w+ly)? (?:infected with|diagnosed with|a case of|known to have|suffering from)",
             r"negative(?= <it>)",
-            r"nothing to (?:suggest|indicate)",
+            r"(?:nothing to (?:suggest|indicate)|unrelated to)",
             r"never(?: \w+ly)? (?:had|has|have|contracted|showed|shown|contained|developed)",
             r"neither \w+ (?:to )?(?:contain|show|have|demonstrate|reveal)\w*",
         ),

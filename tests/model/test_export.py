@@ -17,6 +17,7 @@ from ladnn.model.export import export_onnx, load_safetensors, weights_to_safeten
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.weights import WeightsSource
+from ladnn.phantoms.study import generate_study
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -30,17 +31,20 @@ def test_the_exported_graph_equals_the_network_for_any_batch(trained_like, expor
     np.testing.assert_allclose(maps, expected_maps, atol=1e-4)
 
 
+def phantoms(network: LADNN, seed: int, n: int) -> np.ndarray:
+    slices = [generate_study(seed, index, n_slices=1).slices[0].pixels for index in range(n)]
+    return np.stack([network.preprocessing.apply(piece) for piece in slices])
+
+
 def fit_statistics(network: LADNN) -> None:
-    """Fit the batch norms to their input: through many layers of a random network the maps would fade or blow up."""
-    size_px = network.preprocessing.size_px
+    """Fit the batch norms to slices: through many layers of a random network the maps would fade or blow up."""
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(0)  # of the layers that are dropped
-        pixels = np.random.default_rng(0).integers(0, 256, (4, size_px, size_px), dtype=np.uint8)
         if norms:
-            network.train()(torch.from_numpy(pixels))
+            network.train()(torch.from_numpy(phantoms(network, 2, 4)))
     network.eval()
 
 
@@ -51,7 +55,7 @@ def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name):
     fit_statistics(network)
     data = export_onnx(network)
     graph = InferenceGraph(data)
-    pixels = np.random.default_rng(1).integers(0, 256, (3, graph.size_px, graph.size_px), dtype=np.uint8)
+    pixels = phantoms(network, 3, 3)
     with torch.no_grad():
         expected = network.feature_maps(torch.from_numpy(pixels))
         expected_logits = network.classify(expected).numpy()
@@ -91,6 +95,17 @@ def test_weights_that_are_not_finite_are_not_exported(trained_like):
     torch.nn.init.constant_(broken.diagnosis.bias, float("nan"))
     with pytest.raises(TrainingError, match="finite"):
         export_onnx(broken)
+
+
+def test_a_graph_with_other_outputs_than_the_network_is_refused(trained_like, monkeypatch):
+    def shifted(graph, pixels, batch_size=32):
+        logits, maps = computed(graph, pixels, batch_size)
+        return logits + 0.01, maps
+
+    computed = InferenceGraph.logits_and_maps
+    monkeypatch.setattr(InferenceGraph, "logits_and_maps", shifted)
+    with pytest.raises(TrainingError, match=r"logits are 0\.01 off"):
+        export_onnx(trained_like)
 
 
 def test_weights_survive_safetensors(trained_like, small_network):

@@ -4,6 +4,8 @@ Liu, Gao, He, Liu, Yin: A fast online COVID-19 diagnostic system with chest CT s
 The network takes 8-bit grey and normalises it itself, so the exported graph does too.
 """
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, relu
@@ -51,6 +53,31 @@ class LADNN(nn.Module):
         n_features = extractor.embedding[-1].out_features if extractor.embedding else n_channels
         self.diagnosis = nn.Linear(n_features, 1)
         self.lesions = nn.Linear(n_features, len(LESIONS)) if with_lesions else None
+        self._frozen_share = 0.0
+
+    def freeze(self, share: float) -> None:
+        """Keep the backbone's first convolutions, and what lies before the next one, as they are, also in training.
+
+        Args:
+            share: of its convolutions, from the input on, 0 to 1.
+        """
+        self._frozen_share = share
+        for module in self._frozen():
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Change to training or evaluation mode; what is frozen stays in the latter, with batch norm's statistics."""
+        super().train(mode)
+        for module in self._frozen():
+            module.eval()
+        return self
+
+    def _frozen(self) -> list[nn.Module]:
+        """Return the frozen layers, as they are now: batch norm is replaced where several processes train."""
+        layers = [m for m in self.features.modules() if next(m.parameters(recurse=False), None) is not None]
+        convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+        return layers[: [*convolutions, len(layers)][round(self._frozen_share * len(convolutions))]]
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
         """Return the last feature maps, float (B, C, h, w), of uint8 (B, S, S) pixels."""
@@ -104,6 +131,9 @@ def build_network(variant: Variant, training: TrainingConfig, seed: int, weights
     extractor = chosen.build(seed, weights.read(chosen.weights) if training.weights == "imagenet" else None)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return LADNN(
+        network = LADNN(
             extractor, chosen.n_channels, chosen.preprocessing, training.dropout, with_lesions=variant.task == "ladnn"
         )
+    if training.weights == "imagenet":  # random layers are not worth keeping
+        network.freeze(training.frozen_share)
+    return network

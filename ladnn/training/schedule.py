@@ -29,8 +29,9 @@ def learning_rate_factor(step: int, n_steps: int, n_warmup_steps: int) -> float:
 def make_optimizer(network: LADNN, training: TrainingConfig) -> AdamW:
     """Return AdamW with parameters in groups; biases and batch-norm scales, of one dimension, do not decay."""
     groups: list[dict[str, Any]] = []
+    learned = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
     for is_head in (False, True):
-        members = [p for name, p in network.named_parameters() if name.startswith(_HEADS) == is_head]
+        members = [p for name, p in learned if name.startswith(_HEADS) == is_head]
         groups += [
             {"params": [p for p in members if p.ndim > 1], "weight_decay": training.weight_decay, "is_head": is_head},
             {"params": [p for p in members if p.ndim <= 1], "weight_decay": 0.0, "is_head": is_head},

@@ -88,6 +88,17 @@ def test_a_frozen_backbone_keeps_weights_and_statistics_until_it_is_let_go():
     assert not any(torch.equal(frozen[name], free[name]) for name in backbone if "running_mean" in name)
 
 
+def test_a_frozen_share_keeps_weights_and_statistics_of_the_first_convolutions_for_good():
+    training = TrainingConfig(epochs=2, batch_size=4, frozen_share=0.49)
+    network, part = _network(training), _part()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    fit(network, part, part, training, seed=1)
+    kept = {name for name, tensor in network.state_dict().items() if torch.equal(tensor, before[name])}
+    blocks = "features.network._blocks"
+    assert {"features.network._conv_stem.weight", f"{blocks}.7._bn2.running_var"} <= kept
+    assert not kept & {f"{blocks}.8._depthwise_conv.weight", f"{blocks}.8._bn2.running_var", "diagnosis.weight"}
+
+
 def test_progress_is_told_of_every_step_and_epoch():
     steps, told = [], []
     network = _network(QUICK)

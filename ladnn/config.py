@@ -153,6 +153,8 @@ class TrainingConfig(_Section):
     """Targets become smoothing/2 and 1 - smoothing/2."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
+    size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
+    """Side of the network's input; None takes that of its ImageNet training."""
     canonical_form: bool = False
     """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
     weights: Literal["imagenet", "random"] = "imagenet"

@@ -38,7 +38,7 @@ class CanonicalForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     revision: Literal[1] = 1
-    detail_px: int = Field(default=128, ge=32, le=2048)
+    detail_px: int = Field(default=192, ge=32, le=2048)
     margin_px: int = Field(default=4, ge=0, le=64)
     air_grey: int = Field(default=32, ge=0, le=254)
     tissue_grey: int = Field(default=224, ge=1, le=255)

@@ -67,6 +67,9 @@ class _LiteMaps(nn.Module):
         self.network = network
         del self.network._fc  # the classifier of the 1000 ImageNet classes
         _fold_padding(self.network)
+        for module in self.network.modules():
+            if isinstance(module, nn.ReLU6):
+                module.inplace = True  # as torchvision's networks: batch norm's output is not needed any more
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.network.extract_features(images)

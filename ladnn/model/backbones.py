@@ -14,6 +14,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torchvision import models
 
+from ladnn.config import TrainingConfig
+from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import ConfigError
 from ladnn.model.architectures import Extractor, densenet, efficientnet, efficientnet_lite, resnet, vgg
 from ladnn.model.preprocessing import Preprocessing
@@ -40,6 +42,12 @@ class Backbone:
     architecture: Callable[[State | None], Extractor]
     weights: WeightsFile
     embedding: Literal["pooled", "fully_connected"] = "pooled"
+
+    def input(self, training: TrainingConfig) -> Preprocessing:
+        """Return what a recipe shows to it: in training, evaluation and service alike."""
+        form = CanonicalForm() if training.canonical_form else None
+        size_px = training.size_px or self.preprocessing.size_px
+        return self.preprocessing.model_copy(update={"size_px": size_px, "form": form})
 
     def build(self, seed: int, state: State | None = None) -> Extractor:
         """Make its parts, on the CPU, from a state dict or with random weights; torch's generator is left alone."""

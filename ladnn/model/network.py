@@ -132,7 +132,7 @@ def build_network(variant: Variant, training: TrainingConfig, seed: int, weights
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = LADNN(
-            extractor, chosen.n_channels, chosen.preprocessing, training.dropout, with_lesions=variant.task == "ladnn"
+            extractor, chosen.n_channels, chosen.input(training), training.dropout, with_lesions=variant.task == "ladnn"
         )
     if training.weights == "imagenet":  # random layers are not worth keeping
         network.freeze(training.frozen_share)

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ladnn.config import Variant
-from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.split import Split
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import RetrainError, TrainingError
-from ladnn.model.backbones import backbone
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
 from ladnn.model.preprocessing import Preprocessing
@@ -81,7 +79,7 @@ def train_variant(
     accelerator = open_devices()
     with accelerator.local_main_process_first():  # the others find weights and pixels in the caches
         network = build_network(variant, training, seed, weights)
-        parts = _parts(store, plan, variant, cache, on_decoded)
+        parts = _parts(store, plan, network.preprocessing, cache, on_decoded)
     try:
         epochs = fit(network, parts.train, parts.validation, training, seed, progress, checkpoints, micro_batch)
     except NonFiniteLossError as error:
@@ -90,7 +88,7 @@ def train_variant(
     if accelerator.is_main_process:
         trained = Trained(
             variant=variant,
-            preprocessing=_preprocessing(plan, variant),
+            preprocessing=network.preprocessing,
             weights=_keep_file(store, retrain_id, variant, "weights.safetensors", weights_to_safetensors(network)),
             graph=_keep_file(store, retrain_id, variant, "model.onnx", export_onnx(network)),
             epochs=tuple(epochs),
@@ -116,14 +114,10 @@ def _variant(plan: Plan, name: str) -> Variant:
     raise RetrainError(f"retrain {plan.retrain_id} has no variant {name!r}; it has {known}")
 
 
-def _preprocessing(plan: Plan, variant: Variant) -> Preprocessing:
-    form = CanonicalForm() if plan.config.training.canonical_form else None
-    return backbone(variant.backbone).preprocessing.model_copy(update={"form": form})
-
-
-def _parts(store: ObjectStore, plan: Plan, variant: Variant, cache: Path, on_decoded: Steps) -> VariantParts:
+def _parts(
+    store: ObjectStore, plan: Plan, preprocessing: Preprocessing, cache: Path, on_decoded: Steps
+) -> VariantParts:
     manifest = load_manifest(store, plan.dataset_version)
-    preprocessing = _preprocessing(plan, variant)
 
     def part(split: Split) -> LabelledPixels:
         rows = rows_of(manifest, split)

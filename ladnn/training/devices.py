@@ -3,8 +3,11 @@
 accelerate joins the processes that `torchrun` starts; without it there is one.
 """
 
+import ctypes
 import platform
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,6 +15,9 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils.memory import should_reduce_batch_size
 
 from ladnn.config import TrainingConfig
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # mallopt(3)
+_NEVER, _DEFAULT_TRIM_BYTES, _DEFAULT_MMAP_MAX = -1, 128 * 1024, 65536
 
 
 def open_devices() -> Accelerator:
@@ -51,3 +57,24 @@ def peak_memory_bytes(device: torch.device) -> int:
         fields = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Let the C library keep what tensors free for the tensors of the next step; afterwards it goes back to the system.
+
+    glibc maps each large tensor anew, and the system then clears its pages one by one: on the CPU a third of a step.
+    Without glibc nothing changes.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)
+        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_TRIM_BYTES)
+        libc.malloc_trim(0)

@@ -14,7 +14,7 @@ from ladnn.dataset.pipeline import LabelledPixels, check
 from ladnn.errors import DatasetError
 from ladnn.model.network import LADNN
 from ladnn.training.checkpoint import Checkpoints
-from ladnn.training.devices import open_devices
+from ladnn.training.devices import freed_memory_kept, open_devices
 from ladnn.training.loop import Loop
 from ladnn.training.result import EpochRecord
 
@@ -68,12 +68,13 @@ def fit(
         raise DatasetError("the validation part is empty; freeze a dataset version with more patients")
     accelerator = open_devices()
     loop = Loop(network, train, training, seed, accelerator, micro_batch)
-    try:
-        if checkpoints is not None and (before := checkpoints.latest()) is not None:
-            loop.take_up(before)
-        _run(loop, validation, training, progress if accelerator.is_main_process else Progress(), checkpoints)
-    finally:
-        loop.release()
+    with freed_memory_kept():
+        try:
+            if checkpoints is not None and (before := checkpoints.latest()) is not None:
+                loop.take_up(before)
+            _run(loop, validation, training, progress if accelerator.is_main_process else Progress(), checkpoints)
+        finally:
+            loop.release()
     return loop.records
 
 

@@ -33,8 +33,8 @@ test: setup  ## all tests, slow ones too
 test-quick: setup  ## tests of a few seconds each
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not slow"
 
-benchmark: setup  ## speed, as ratios of things measured side by side (some minutes, 3 GB of disk)
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py
+benchmark: setup  ## speed, as ratios of things measured side by side (some minutes, 3 GB of disk); ONLY="training inference" for parts
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py $(ONLY)
 
 demo: setup  ## synthetic contributions, one retrain, a summary
 	$(BIN)/ladnn phantoms --patients 96 --slices 2 --seed 1

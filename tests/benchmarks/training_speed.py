@@ -1,111 +1,84 @@
-"""Training against the same steps on ready tensors and against a plain loop; inference; how training grows with images."""
+"""Training, end to end: against the same steps on ready tensors, and against a loop written as the authors'."""
 
 import io
-import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from measured import Measured, say
 from numpy.typing import NDArray
 from PIL import Image
-from slices import study_files
+from slices import KIND, study_files
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.dataset.pipeline import Batch, LabelledPixels
 from ladnn.model.backbones import backbone
-from ladnn.model.export import export_onnx
-from ladnn.model.graph import InferenceGraph
 from ladnn.model.loss import joint_loss
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.training.devices import open_devices
-from ladnn.training.fit import Progress, fit
+from ladnn.training.devices import freed_memory_kept, open_devices
+from ladnn.training.fit import fit
 from ladnn.training.schedule import make_optimizer
 from ladnn.training.step import Gradients
 
-BACKBONE, BATCH, N_TRAIN, N_VALIDATION = "efficientnet_lite0", 16, 64, 32
-N_TURNS, N_INFERRED = 3, 32
-TRAINING = TrainingConfig(epochs=1, batch_size=BATCH, weights="random")
+BACKBONE, BATCH, N_TRAIN, N_VALIDATION = "efficientnet_lite0", 32, 160, 48
+N_TURNS = 3
+TRAINING = TrainingConfig(epochs=1, batch_size=BATCH)
 _PREPROCESSING = backbone(BACKBONE).preprocessing
+_N_MULTIPLIED = 2048
 
 
 def run() -> Iterator[Measured]:
-    files = [data for number in range(10) for data in study_files(number).values()][: N_TRAIN + N_VALIDATION]
-    part = LabelledPixels(np.stack([_decoded(data) for data in files]), _labels(len(files)))
-    train, validation = (LabelledPixels(part.pixels[s], part.labels[s]) for s in (slice(N_TRAIN), slice(N_TRAIN, None)))
-    yield from _against_ready_tensors(train, validation)
-    yield from _against_plain_loop(files, train, validation)
-    yield from _inference(part.pixels[:N_INFERRED])
-    yield from _growth()
-
-
-def _against_ready_tensors(train: LabelledPixels, validation: LabelledPixels) -> Iterator[Measured]:
-    ready = _synthetic_steps()
-    ours, synthetic = [], []
+    """Measure an epoch in three forms, in turns, so that whatever else the machine does meets all of them."""
+    n_studies = (N_TRAIN + N_VALIDATION) // 10 + 1
+    files = [data for number in range(n_studies) for data in study_files(number).values()][: N_TRAIN + N_VALIDATION]
+    labels = _labels(len(files))
+    pixels = np.stack([_decoded(data) for data in files])  # once a dataset version, by `load_pixels`
+    train, validation = (
+        LabelledPixels(pixels[:N_TRAIN], labels[:N_TRAIN]),
+        LabelledPixels(pixels[N_TRAIN:], labels[N_TRAIN:]),
+    )
+    plain, ready = _PlainLoop(files, labels), _ReadySteps(train)
+    turns = []
     for turn in range(N_TURNS + 1):
-        found = N_TRAIN / _timed(lambda: _epoch(train, validation, steps_only=True))
-        there = N_TRAIN / _timed(ready)
+        record = fit(_network(), train, validation, TRAINING, 1)[-1]
+        rates = (record.images_per_second, ready.rate(), N_TRAIN / record.seconds, N_TRAIN / _timed(plain.epoch))
+        say(
+            "training: steps {:.1f} images/s, on ready tensors {:.1f}; whole epoch {:.1f}, plain loop {:.1f}".format(
+                *rates
+            )
+        )
         if turn:  # the first one warms caches
-            ours.append(found)
-            synthetic.append(there)
-            say(f"training speed: {found:.1f} images/s, on ready tensors {there:.1f}")
-    a, b = statistics.median(ours), statistics.median(synthetic)
-    yield Measured("training against ready tensors", f"{a:.1f} against {b:.1f} images/s", a / b, at_least=0.95)
+            turns.append(rates)
+    steps, on_ready, epoch, plainly = (statistics.median(column) for column in zip(*turns, strict=True))
+    yield Measured(
+        f"training steps against ready tensors ({KIND} slices, batch {BATCH})",
+        f"{steps:.1f} against {on_ready:.1f} images/s",
+        statistics.median(mine / theirs for mine, theirs, _, _ in turns),
+        at_least=0.95,
+    )
+    yield Measured(
+        "epoch with validation against a plain loop",
+        f"{epoch:.1f} against {plainly:.1f} images/s",
+        statistics.median(mine / theirs for _, _, mine, theirs in turns),
+        at_least=2.0,
+    )
+    _say_limits(steps)
 
 
-def _against_plain_loop(files: list[bytes], train: LabelledPixels, validation: LabelledPixels) -> Iterator[Measured]:
-    plain = _PlainLoop(files, train.labels)
-    ours, theirs = [], []
-    for _ in range(N_TURNS):
-        ours.append(N_TRAIN / _timed(lambda: _epoch(train, validation)))
-        theirs.append(N_TRAIN / _timed(plain.epoch))
-        say(f"training speed: whole epoch {ours[-1]:.1f} images/s, plain loop {theirs[-1]:.1f}")
-    a, b = statistics.median(ours), statistics.median(theirs)
-    yield Measured("epoch against a plain loop", f"{a:.1f} against {b:.1f} images/s", a / b, at_least=2.0)
-    say(f"training speed: this machine multiplies matrices at {_peak_gflops():.0f} GFLOP/s in float32")
-
-
-def _inference(pixels: NDArray[np.uint8]) -> Iterator[Measured]:
-    network = _network().eval()
-    data = export_onnx(network)
-    graph, bare = InferenceGraph(data), onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    ready = torch.from_numpy(np.array(pixels))
-
-    def eager() -> None:
-        with torch.no_grad():
-            network(ready)
-
-    calls: dict[str, Callable[[], object]] = {
-        "graph": lambda: graph.logits(pixels),
-        "eager": eager,
-        "bare": lambda: bare.run(["logits"], {"pixels": pixels}),
-    }
-    seconds = {name: statistics.median([_timed(call) for _ in range(N_TURNS + 1)][1:]) for name, call in calls.items()}
-    for other, wanted in (("eager", 4.0), ("bare", 0.9)):
-        rates = (N_INFERRED / seconds[name] for name in ("graph", other))
-        measured = "{:.0f} against {:.0f} images/s".format(*rates)
-        yield Measured(f"inference against {other}", measured, seconds[other] / seconds["graph"], at_least=wanted)
-
-
-def _growth() -> Iterator[Measured]:
-    """Measure training of 1, 2 and 4 times as many images, each in a process of its own."""
-    found = {}
-    for times in (1, 2, 4):
-        finished = subprocess.run([sys.executable, __file__, str(times)], check=True, stdout=subprocess.PIPE, text=True)
-        found[times] = json.loads(finished.stdout)
-        say(f"training speed: {times} x {N_TRAIN} images in {found[times]['seconds']:.1f} s")
-    for what, unit in (("seconds", "s"), ("peak_bytes", "bytes")):
-        shown = ", ".join(f"{values[what]:.0f}" for values in found.values()) + f" {unit} for 1, 2, 4 times the images"
-        yield Measured(f"training: {what} a image, 4x", shown, found[4][what] / found[1][what] / 4, at_most=1.2)
+def _say_limits(images_per_second: float) -> None:
+    flops = _step_flops() * images_per_second / 1e9
+    peaks = {name: _peak_gflops(dtype) for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))}
+    shares = ", ".join(f"{flops / peak:.0%} of {peak:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
+    say(
+        f"training: steps do {flops:.0f} GFLOP/s of convolutions, {shares} that this machine multiplies matrices with; "
+        "depth-wise convolutions, batch norm and activations, which memory limits, take the rest"
+    )
 
 
 def _network() -> LADNN:
@@ -122,31 +95,33 @@ def _decoded(data: bytes) -> NDArray[np.uint8]:
 
 
 def _timed(call: Callable[[], object]) -> float:
-    """Return what a call took; a number that it returns stands in place of its whole time."""
     started_s = time.perf_counter()
-    found = call()
-    return found if isinstance(found, float) else time.perf_counter() - started_s
+    call()
+    return time.perf_counter() - started_s
 
 
-def _epoch(train: LabelledPixels, validation: LabelledPixels, steps_only: bool = False) -> float:
-    """Train for an epoch; return its seconds, those of validation only if asked for."""
-    record = fit(_network(), train, validation, TRAINING, 1)[-1]
-    return N_TRAIN / record.images_per_second if steps_only else record.seconds
+class _ReadySteps:
+    """The steps of `fit`, by its own parts and settings, on batches that lie in memory as they are fed."""
 
+    def __init__(self, data: LabelledPixels) -> None:
+        accelerator, network = open_devices(), _network().train().to(memory_format=torch.channels_last)
+        self.optimizer = accelerator.prepare_optimizer(make_optimizer(network, TRAINING))
+        self.gradients = Gradients(accelerator.prepare_model(network), accelerator, TRAINING)
+        pixels, labels = torch.from_numpy(np.array(data.pixels)), torch.from_numpy(data.labels)
+        self.batches = [
+            Batch(rows.numpy(), labels[rows], slice(0, len(rows)), pixels[rows].contiguous())
+            for rows in torch.arange(N_TRAIN).split(BATCH)
+        ]
 
-def _synthetic_steps() -> Callable[[], None]:
-    accelerator, network = open_devices(), _network().train()
-    model = accelerator.prepare_model(network.to(memory_format=torch.channels_last))
-    optimizer, gradients = make_optimizer(network, TRAINING), Gradients(model, accelerator, TRAINING)
-    pixels = torch.randint(0, 256, (BATCH, _PREPROCESSING.size_px, _PREPROCESSING.size_px), dtype=torch.uint8)
-    batch = Batch(np.arange(BATCH), torch.from_numpy(_labels(BATCH)), slice(0, BATCH), pixels)
+    def rate(self) -> float:
+        """Return images/s of as many steps as an epoch has."""
+        with freed_memory_kept():
+            return N_TRAIN / _timed(self._steps)
 
-    def steps() -> None:
-        for _ in range(N_TRAIN // BATCH):  # as many as on the other side: the first one after a pause is slow
-            gradients.compute(batch, seed=0)
-            optimizer.step()
-
-    return steps
+    def _steps(self) -> None:
+        for seed, batch in enumerate(self.batches):
+            self.gradients.compute(batch, seed)
+            self.optimizer.step()
 
 
 class _PlainLoop:
@@ -161,6 +136,7 @@ class _PlainLoop:
         self.plain = transforms.Compose([resized, transforms.ToTensor()])
 
     def epoch(self) -> None:
+        """Train on all images once, then look at validation."""
         self.network.train()
         for rows in torch.randperm(N_TRAIN).split(BATCH):
             images = self._images([self.files[row] for row in rows], self.varied)
@@ -182,20 +158,14 @@ class _PlainLoop:
         return torch.stack([transform(Image.open(io.BytesIO(data)).convert("RGB")) for data in files])
 
 
-def _peak_gflops() -> float:
-    matrix = torch.randn(2048, 2048)
-    return max(2 * 2048**3 / _timed(lambda: matrix @ matrix) / 1e9 for _ in range(5))
+def _step_flops() -> float:
+    """Return floating-point operations of a training step, an image: forward, and twice that backward."""
+    network = _network().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, _PREPROCESSING.size_px, _PREPROCESSING.size_px, dtype=torch.uint8))
+    return 3.0 * counter.get_total_flops()
 
 
-def _task(times: int) -> None:
-    n = times * N_TRAIN
-    size = _PREPROCESSING.size_px
-    pixels = np.random.default_rng(0).integers(0, 256, (n, size, size), dtype=np.uint8)
-    part = LabelledPixels(pixels, _labels(n))
-    record = fit(_network(), part, part, TRAINING, 1, Progress())[-1]
-    print(json.dumps({"seconds": record.seconds, "peak_bytes": record.peak_memory_bytes}))
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    _task(int(sys.argv[1]))
+def _peak_gflops(dtype: torch.dtype) -> float:
+    matrix = torch.randn(_N_MULTIPLIED, _N_MULTIPLIED).to(dtype)
+    return max(2 * _N_MULTIPLIED**3 / _timed(lambda: matrix @ matrix) / 1e9 for _ in range(5))

@@ -1,8 +1,8 @@
 """De-identification of what a hospital sends: DICOM headers, and report text. The public entry of both."""
 
-from ladnn.intake.scrub import scrub
+from ladnn.intake.scrub import names_in_file_name, scrub
 
-__all__ = ["deidentify_dicom", "dicom_identifiers", "scrub"]
+__all__ = ["deidentify_dicom", "dicom_identifiers", "names_in_file_name", "scrub"]
 
 
 def deidentify_dicom(data: bytes, key: bytes = b"") -> bytes:

@@ -131,7 +131,9 @@ class Examiner:
     def conclude(self, opened: Opened, files: Mapping[int, ExaminedFile | ImageRejectedError]) -> Examined:
         """Put together what was found of the files at these positions of the study (from 1)."""
         examined = [file for file in files.values() if isinstance(file, ExaminedFile)]
-        identifiers = identifiers_of(opened.study.data).union(*(file.identifiers for file in examined))
+        identifiers = identifiers_of(opened.study.data, opened.study.images).union(
+            *(file.identifiers for file in examined)
+        )
         data = without_identifiers(opened.study.data, identifiers)
         nameless = replace(opened, study=replace(opened.study, data=data))
         ended: list[Record | Quarantined] = []

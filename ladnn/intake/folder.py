@@ -65,7 +65,7 @@ def check_study(study: ParsedStudy, files: dict[str, bytes]) -> None:
 def deidentified(study: ParsedStudy, files: dict[str, bytes], key: bytes) -> tuple[Study, dict[str, bytes]]:
     """Return a checked study without identifiers: pseudonyms, neutral file names, clean DICOM headers and reports."""
     data = study.data
-    identifiers = identifiers_of(data).union(
+    identifiers = identifiers_of(data, study.images).union(
         *(dicom_identifiers(content) for content in files.values() if is_dicom(content))
     )
     images, clean = [], {}

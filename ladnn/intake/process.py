@@ -136,7 +136,8 @@ def _commit(desk: Desk, index: CatalogueIndex, batch: Sequence[Examined], waived
         documents.append(outcome.model_dump(mode="json"))
         index.add(documents[-1])
         outcomes.append(outcome)
-        reports |= examined.reports
+        used = {record.report for record in (*outcome.accepted, *outcome.known)}
+        reports |= {digest: text for digest, text in examined.reports.items() if digest in used}
     number = index.n_batches + 1
     if not append_batch(desk.store, number, outcomes, reports):
         raise _OvertakenError

@@ -6,12 +6,15 @@ The rest of a report stays as it is, since labels are read from what is left.
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import pairwise
 
-from ladnn.labels import LESION_NAMES
+from ladnn.labels import LESION_NAMES, LESIONS
 
 REMOVED = "[removed]"
 _MIN_LENGTH = 3
 _RADIOLOGY = {word.casefold() for name in LESION_NAMES.values() for word in name.replace("-", " ").split()} | {
+    *(lesion.casefold() for lesion in LESIONS),
+    *("ggos", "consolidations", "frosted", "paving", "stone", "kerley", "reticular", "patchy", "multiple", "diffuse"),
     *("abdomen", "anonymous", "anonymized", "axial", "baseline", "bilateral", "chest", "control", "coronal", "corona"),
     *("coronavirus", "covid", "covid-19", "ct", "disease", "effusion", "female", "findings", "follow", "glass", "hrct"),
     *("impression", "infection", "left", "lobe", "lower", "lung", "lungs", "male", "middle", "negative", "none"),
@@ -20,20 +23,27 @@ _RADIOLOGY = {word.casefold() for name in LESION_NAMES.values() for word in name
     *("thorax", "unknown", "upper", "viral", "virus", "and", "with", "without", "for", "day", "days", "type"),
 }
 """Words that a report needs; no identifier however odd (a phantom's "name" is Chest) takes them out."""
-_NAME = r"[A-Z][A-Za-z'\u2019-]+"
+_NAME = r"[A-Z][A-Za-z'\u2019-]{1,40}+"
+_HEADLINE = (
+    r"No|Not|Has|Had|Have|Is|Was|With|Without|Of|On|In|At|From|And|After|Before|Who|Can|May|Also|Shows?|Showed|Presented|Presents"
+    r"|Underwent|Received|Recovered|Developed|Died|Denies|Demonstrates?|History|Information|Data|Position|Characteristics"
+    r"|DOB|MRN|MD|One|Two|Three|Four|Five|Six|Seven|Eight|Nine|Ten|[IVX]+"
+)
+"""Words that follow "Patient" in headlines and are no names."""
 _KEPT = "|".join(sorted(map(re.escape, _RADIOLOGY), key=len, reverse=True))
 _NAMES = rf"(?:(?!(?i:{_KEPT})\b)(?:[A-Z]\.|{_NAME})(?:,?[ ]+|(?=\W|$))){{1,4}}"
+_NAMED_AFTER = rf"(?:(?!(?i:{_KEPT})\b|(?i:{_HEADLINE})\b)(?:[A-Z]\.|{_NAME})(?:[ ]+|(?=\W|$)))"
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}\.?[ ]+[A-Za-z]{3,9}\.?,?[ ]+\d{4}|[A-Za-z]{3,9}\.?[ ]+\d{1,2},?[ ]+\d{4}|\d{8}"
 _NUMBER_LABEL = (
-    r"(?i:MRN|medical record(?:[ ](?:no\.?|number))?|accession(?:[ ](?:no\.?|number))?|(?:patient|hospital|case|study|exam)"
+    r"(?i:MRN|passport(?:[ ](?:no\.?|number))?|medical record(?:[ ](?:no\.?|number))?|accession(?:[ ](?:no\.?|number))?|(?:patient|hospital|case|study|exam)"
     r"[ ](?:id|no\.?|number)|patient[ ]identifier|id|SSN|NHS(?:[ ](?:no\.?|number))?|insurance[ ](?:no\.?|number))"
 )
 _NAME_LABEL = (
     r"(?i:(?:patient(?:'s)?|first|last|family|given|full|sur)?[ ]?name|patient|pt|referring(?:[ ]physician)?|referrer|"
     r"(?:requesting|attending|reading)[ ]physician|physician|radiologist|reported[ ]by|dictated[ ]by|signed(?:[ ]by)?)"
 )
+_ADDRESSES = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}|https?://[^\s<>()]+")
 _PATTERNS = (
-    re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}"),
     re.compile(
         r"(?i:\b(?:phone|telephone|tel|mobile|fax|cell)\b\.?[ ]*(?:no\.?|number)?[ ]*[:#]?[ ]*)(\+?[\d(][\d ()./-]{4,20}\d)"
     ),
@@ -41,12 +51,28 @@ _PATTERNS = (
     re.compile(r"(?<![\w.-])(?:\(\d{3}\)[ ]?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"),
     re.compile(rf"\b(?i:DOB|D\.O\.B\.|date[ ]of[ ]birth|birth[ ]?date|born(?:[ ]on)?)[ ]*[:#]?[ ]*({_DATE})"),
     re.compile(rf"\b{_NUMBER_LABEL}[ ]*[:#=][ ]*([\w][\w./-]{{0,40}})"),
-    re.compile(r"\b(?i:MRN|patient[ ]id|accession(?:[ ](?:no\.?|number))?)[ ]+([A-Za-z]{0,6}[-/]?\d[\w./-]{2,40})"),
+    re.compile(
+        r"\b(?i:MRN|patient[ ]id|(?:accession|passport|SSN)(?:[ ](?:no\.?|number))?)[ ]+([A-Za-z]{0,6}[-/]?\d[\w./-]{2,40})"
+    ),
     re.compile(r"\b(?i:address|residence)[ ]*[:#=][ ]*((?:(?i:\b(?:st|ave|rd|dr|blvd|apt|no))\.|[^\n;.]){3,120})"),
+    re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"),
+    re.compile(r"\b(?i:MRN)(\d{4,})"),
+    re.compile(r"\b\d{1,5}[ ](?:[A-Z][a-z]+[ ]){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Boulevard|Blvd)\b"),
+    re.compile(r"(?<![\w'-])[A-Z][A-Za-z'-]{1,40}+\^[A-Za-z][A-Za-z^'-]*"),
     re.compile(rf"\b{_NAME_LABEL}[ ]*[:#=][ ]*({_NAMES})"),
-    re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Doctor|Herr|Frau)\b\.?[ ]+(?:(?:Dr|med)\.[ ]+)?({_NAMES})"),
+    re.compile(rf"\b(?i:name)[ ]is[ ]({_NAMES})"),
+    re.compile(
+        rf"\b(?:Mr|Mrs|Ms|Miss|Madam|Dr|Prof|Professor|Doctor|Herr|Frau)\b\.?[ ]+(?:(?:Dr|med)\.[ ]+)?({_NAMES})"
+    ),
 )
 """Each takes out its group, or all of the match where it has none."""
+_BY_CAPITALS = (
+    re.compile(rf"\b[Pp](?:atient|t),?[ ]+({_NAMED_AFTER}{{2,4}}+)"),
+    re.compile(rf"\b[Pp](?:atient|t),?[ ]+({_NAMED_AFTER})(?=[,(])"),
+    re.compile(rf"(?<![\w'\u2019-])({_NAMED_AFTER}{{1,4}}+)(?=,?[ ]?\(?(?:born|DOB|MRN)\b)"),
+    re.compile(rf"(?<![\w'\u2019-])({_NAMED_AFTER}{{1,4}}+)(?=,[ ]?(?:MD\b|M\.[ ]?D\.))"),
+)
+"""Names that nothing but their capitals and their neighbours give away; a report all in capitals has none of these."""
 
 
 def scrub(text: str, identifiers: Collection[str] = ()) -> str:
@@ -54,11 +80,13 @@ def scrub(text: str, identifiers: Collection[str] = ()) -> str:
 
     Identifiers count in any case and as whole words; those that `usable_identifiers` drops would take findings out.
     """
+    text = _ADDRESSES.sub(REMOVED, text)  # before a known name takes its part out of one
     known = sorted(usable_identifiers(item.strip() for item in identifiers), key=len, reverse=True)
     if known:
         spellings = "|".join(r"\s+".join(map(re.escape, item.split())) for item in known)
         text = re.sub(rf"(?<!\w)(?:{spellings})(?!\w)", REMOVED, text, flags=re.IGNORECASE)
-    for pattern in _PATTERNS:
+    in_capitals = sum(map(str.isupper, text)) > 2 * sum(map(str.islower, text))
+    for pattern in _PATTERNS if in_capitals else (*_BY_CAPITALS, *_PATTERNS):
         text = pattern.sub(_without_value, text)
     return text
 
@@ -75,6 +103,19 @@ def name_spellings(name: str) -> set[str]:
         words = [word for part in parts for word in re.split(r"[\s,]+", part)]
         result |= {word.strip(".") for word in words if not word.strip(".").isdigit()}
     return result
+
+
+def names_in_file_name(file: str) -> frozenset[str]:
+    """Return the full names, in the spellings of reports, that two capitalised words of a file name may be.
+
+    One word alone may be any word of the report.
+    """
+    words = re.findall(r"[A-Z][a-z]+|[A-Z]{2,}(?![a-z])|[a-z]+|\d+", file.rpartition(".")[0] or file)
+    pairs = ((one, two) for one, two in pairwise(words) if one[0].isupper() and two[0].isupper())
+    usable = (pair for pair in pairs if len(usable_identifiers(pair)) == len(pair))
+    return frozenset(
+        f"{a}{mark}{b}" for one, two in usable for a, b in ((one, two), (two, one)) for mark in (" ", ", ", ",")
+    )
 
 
 def birth_date_spellings(date: str) -> set[str]:

@@ -1,18 +1,22 @@
 """What a study says of its images: reports and labels, whom it names, and what forbids its use."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 
 from ladnn.errors import ImageRejectedError
 from ladnn.intake.contribution import ContributedImage, StudyData
-from ladnn.intake.deidentify import scrub
+from ladnn.intake.deidentify import names_in_file_name, scrub
 from ladnn.intake.record import report_part
 from ladnn.intake.reports.extract import read_report
+from ladnn.intake.reports.marks import only_part_words
 from ladnn.labels import Label
 
 _SHORTEST_IDENTIFIER = 3
 """Characters: shorter ones are parts of ordinary words and numbers."""
+_LONG_NUMBER = re.compile(r"\d{5,}")
+"""Reports name a patient "MRN-99887" by the number alone, too."""
 
 
 def objections(study: StudyData, today: date) -> Iterator[tuple[str, str]]:
@@ -29,12 +33,14 @@ def report_of(image: ContributedImage, study: StudyData) -> str:
     return next((text for text in (image.report, study.report) if text and text.strip()), "")
 
 
-def identifiers_of(study: StudyData) -> frozenset[str]:
-    """Return what of a study's own fields must not stand in a report."""
+def identifiers_of(study: StudyData, images: Iterable[ContributedImage | ImageRejectedError]) -> frozenset[str]:
+    """Return what of a study's own fields, and of its images' file names, must not stand in a report."""
     if study.identifiers == "pseudonyms":
         return frozenset()
-    named = {study.study_id, study.patient_id or ""}
-    return frozenset(name for name in named if len(name) >= _SHORTEST_IDENTIFIER)
+    numbers = (study.study_id, study.patient_id or "")
+    named = {*numbers, *(digits for number in numbers for digits in _LONG_NUMBER.findall(number))}
+    files = (names_in_file_name(image.file) for image in images if isinstance(image, ContributedImage))
+    return frozenset(name for name in named if len(name) >= _SHORTEST_IDENTIFIER).union(*files)
 
 
 def without_identifiers(study: StudyData, identifiers: frozenset[str]) -> StudyData:
@@ -46,7 +52,7 @@ def without_identifiers(study: StudyData, identifiers: frozenset[str]) -> StudyD
 
 def image_without_identifiers(image: ContributedImage, identifiers: frozenset[str]) -> ContributedImage:
     """Return an image entry whose panel names nobody."""
-    panel = None if image.panel is None else scrub(image.panel, identifiers)
+    panel = None if image.panel is None else only_part_words(scrub(image.panel, identifiers), "x")
     return image.model_copy(update={"panel": panel})
 
 

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 
 from ladnn.errors import ImageRejectedError
 from ladnn.intake.decode import decode
-from ladnn.intake.deidentify import deidentify_dicom, dicom_identifiers, scrub
+from ladnn.intake.deidentify import deidentify_dicom, dicom_identifiers, names_in_file_name, scrub
 
 HU = hounsfield(1)
 
@@ -128,6 +128,14 @@ def test_scrubbing_removes_known_identifiers_and_keeps_findings() -> None:
         ("Seen by Dr. Otto Miller. Consolidation", "Seen by Dr. [removed]. Consolidation"),
         ("Mrs Roe Ground-glass opacities", "Mrs [removed] Ground-glass opacities"),
         ("Referring physician: O. Miller", "Referring physician: [removed]"),
+        ("Patient Jane Roe, 45, has GGO.", "Patient [removed], 45, has GGO."),
+        ("The patient, JANE Q. ROE, has GGO.", "The patient, [removed], has GGO."),
+        ("Patient Roe, female: GGO", "Patient [removed], female: GGO"),
+        ("Jane Roe, born 12.03.1960: GGO", "[removed], born [removed]: GGO"),
+        ("Jane Roe (MRN 12345): GGO", "[removed] (MRN [removed]): GGO"),
+        ("ROE^JANE GGO, MRN12345, 123-45-6789", "[removed] GGO, MRN[removed], [removed]"),
+        ("Her name is Jane Roe, of 12 Rose Street.", "Her name is [removed], of [removed]."),
+        ("Otto Miller, MD. See https://ris.clinic.org/roe/1", "[removed], MD. See [removed]"),
     ],
 )
 def test_scrubbing_removes_what_commonly_identifies(text: str, expected: str) -> None:
@@ -140,6 +148,9 @@ def test_scrubbing_removes_what_commonly_identifies(text: str, expected: str) ->
         "Chest CT on 2020-02-01, day 5: GGO of 12 x 14 x 16 mm in segments 6-8, 3.5 cm.",
         "RT-PCR positive (2 of 3). Window -600/1500. Slice 1.25 mm; kVp 120.",
         "Axial CT (A, B, C) of a 45-year-old man: crazy paving, air bronchograms. Follow-up: 2020-02-13.",
+        "Bilateral GGO (MRN pending). Crazy Paving, born of edema. Patient Two, GGO.",
+        "Patient Has No Evidence Of Consolidation. PATIENT HAS NO CRAZY PAVING.",
+        "PATIENT NOT SEEN BEFORE, BORN AT TERM, HAS NO EVIDENCE OF CONSOLIDATION",
         "PMID 32101510; identification of covid-19; no consolidation.",
     ],
 )
@@ -150,6 +161,19 @@ def test_scrubbing_leaves_findings_alone(text: str) -> None:
 def test_an_identifier_that_is_a_finding_or_next_to_nothing_takes_nothing_out() -> None:
     report = "Patient 7: 12 mm consolidation, COVID-19 positive."
     assert scrub(report, {"7", "12", "covid", "Consolidation", ""}) == report
+
+
+@pytest.mark.parametrize(
+    ("file", "report"),
+    [("Roe_Jane_1.png", "Jane Roe has GGO"), ("JaneRoe.dcm", "ROE, JANE has GGO"), ("ROE^JANE", "Roe Jane has GGO")],
+)
+def test_a_name_in_a_file_name_is_taken_out_of_the_report(file: str, report: str) -> None:
+    assert scrub(report, names_in_file_name(file)) == "[removed] has GGO"
+
+
+def test_file_names_of_findings_and_scanners_name_nobody() -> None:
+    for file in ("IM000001", "Crazy_Paving.png", "Ground-Glass-Opacity.png", "covid-19.png", "Schnitt 1.png"):
+        assert names_in_file_name(file) == frozenset()
 
 
 @given(st.text(max_size=200), st.sets(st.text(min_size=1, max_size=10), max_size=4))

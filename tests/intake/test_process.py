@@ -207,6 +207,20 @@ def test_a_patient_is_one_group_at_one_site_and_needs_the_key_to_be_known_again(
     assert pseudonym(b"another key of these tests", "patient", "a", "p") not in groups
 
 
+def test_a_panel_names_a_part_only_and_what_only_refused_images_say_is_not_kept(file_store: ObjectStore) -> None:
+    files = {"a.png": encoded(picture(1)), "b.png": b"broken"}
+    study = make_study(files)
+    reports = {"a.png": ("GGO.", "day 5, Roe"), "b.png": ("GGO in Roe.", "B")}
+    images = [
+        image.model_copy(update=dict(zip(("report", "panel"), reports[image.file], strict=True)))
+        for image in study.images
+    ]
+    contribute(file_store, study.model_copy(update={"images": tuple(images)}), files, TODAY)
+    intake(file_store)
+    assert only_record(file_store).panel == "day 5, x"
+    assert not [key for key, data in documents(file_store).items() if b"Roe" in data]
+
+
 def test_identifiers_stay_in_the_inbox(
     store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,15 @@ _MOMENT = re.compile(
 
 _MAX_RANGE = 20
 """Patients in one range such as "cases 1-3"; more is no range of a figure."""
+_PART_WORD = re.compile(
+    rf"\d{{1,3}}[a-z]{{0,2}}|(?:19|20)\d\d|[a-l]|{_ORDINAL}|{_MONTHS}"
+    r"|january|february|march|april|june|july|august|september|october|november|december"
+    r"|(?:panel|image|picture|slice|scan|photo|row|column|part|sub|subfigure|figure|fig|day|patient|case|subject|series|frame)s?"
+    r"|(?:left|right|top|bottom|upper|lower|middle)(?:most)?|axial|coronal|sagittal|lung|mediastinal|window|level|lobe|chest|ct|hrct"
+    r"|baseline|initial|first|last|before|after|treatment|therapy|transfusion|follow|followup|up|re|recheck\w*|reexam\w*"
+    r"|check\w*|exam\w*|discharge|admission|onset|at|in|on|of|to|and|the|no|number|id",
+    re.IGNORECASE,
+)
 _MAX_PANEL = 100
 """Characters of a contributor's name of a panel that are read."""
 
@@ -190,6 +199,11 @@ _FINDERS: dict[Kind, Callable[[str], Iterator[Mark]]] = {
     "ordinal": _simple(_NTH, _count),
     "moment": _simple(_MOMENT, _matched_group),
 }
+
+
+def only_part_words(panel: str, instead: str) -> str:
+    """Replace every word of a contributor's name of a panel that names no part, and so may name a person."""
+    return re.sub(r"[^\W_]+", lambda word: word[0] if _PART_WORD.fullmatch(word[0]) else instead, panel)
 
 
 def wanted(panel: str) -> list[tuple[Kind, tuple[str, ...]]]:

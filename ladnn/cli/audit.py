@@ -22,7 +22,7 @@ def audit(
             show_default=False,
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="Experiment whose [audit] section counts.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Experiment file; its section audit counts.")] = None,
     as_json: Json = False,
 ) -> None:
     """Find out how well the diagnosis can be predicted without the disease."""

@@ -85,7 +85,12 @@ def contribute(
     platform = open_platform()
     key = platform.settings.pseudonym_key()
     for folder in folders:  # all are checked before the first is sent
-        check_study(*read_folder(folder))
+        try:
+            check_study(*read_folder(folder))
+        except ContributionError as error:
+            if str(folder) in str(error):
+                raise
+            raise ContributionError(f"{folder}: {error}") from error
     sent: list[dict[str, object]] = []
     for folder in folders:
         study, files = deidentified(*read_folder(folder), key)

@@ -22,7 +22,7 @@ Version = Annotated[
 
 @app.command()
 def freeze(
-    config: Annotated[Path | None, typer.Option(help="Experiment whose [data] section counts.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Experiment file; its section data counts.")] = None,
     cut: Annotated[str | None, typer.Option(help="Freeze this cut, such as D0, instead of the config's.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -127,7 +127,7 @@ class Admission:
         if conflicts:
             raise ImageRejectedError(
                 "patient_conflict",
-                f"{' and '.join(conflicts)} contradict what is known of this patient or study; "
+                f"what is known of this patient or study contradicts its {' and '.join(conflicts)}; "
                 "have the site check its patient id, then release or reject it",
             )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from ladnn.errors import ContributionError, ImageRejectedError, StoreError, UnknownLabelError
@@ -85,7 +85,7 @@ class StudyData(BaseModel):
     """The site's identifier of the patient, if known; becomes a pseudonym at intake."""
     identifiers: Literal["site", "pseudonyms"] = "site"
     """"pseudonyms" where `ladnn contribute` has replaced both already, with this platform's key."""
-    consent: bool = Field(default=False, strict=True)
+    consent: Annotated[bool, BeforeValidator(lambda stated: stated is True)] = False
     """True: the patient, or an ethics board, allows this use. Anything else is set aside as no_consent."""
     contributed_on: date
     """Day of the contribution (UTC)."""
@@ -212,4 +212,6 @@ def _place(item: ErrorDetails) -> str:
 def _message(item: ErrorDetails) -> str:
     if item["type"] == "literal_error" and item["loc"] == ("format",):
         return f"this release reads {FORMAT} only; see `ladnn schema contribution`"
+    if item["type"] == "extra_forbidden":  # its name may be anything
+        return "is no field of this format; see `ladnn schema contribution` for those that are"
     return item["msg"].removeprefix("Value error, ")

@@ -37,7 +37,9 @@ def read_labelled_images(table: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_csv(table, dtype=str, keep_default_na=False).fillna("")  # short lines leave gaps
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ContributionError(f"cannot read {table}: {error.strerror}; name a file like COVID-CT's") from error
+    except ValueError as error:
         raise ContributionError(
             f"cannot read {table} as CSV ({type(error).__name__}); name a file like COVID-CT's metadata.csv"
         ) from error

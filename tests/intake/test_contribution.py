@@ -131,6 +131,15 @@ def test_the_published_schema_tells_good_from_bad_as_intake_does() -> None:
             jsonschema.validate(bad, schema)
 
 
+@pytest.mark.parametrize("stated", [False, None, "yes", 1, "true", []])
+def test_only_true_is_consent(stated: object) -> None:
+    assert parse_study(json.dumps(VALID | {"consent": stated}).encode()).data.consent is False
+
+
+def test_a_field_that_is_none_is_refused_with_the_remedy() -> None:
+    assert "is no field of this format; see `ladnn schema contribution`" in refusal(VALID | {PATIENT: 1})
+
+
 def test_labels_go_by_their_codes() -> None:
     (image,) = images_of(with_image(labels={"COVID-19": 1, "ground_glass_opacity": 0}))
     assert isinstance(image, ContributedImage)

@@ -59,7 +59,7 @@ class Settings:
                 raise SettingsError(
                     f"LADNN_PSEUDONYM_KEY is shorter than {_SHORTEST_KEY} characters; set a long random secret"
                 )
-            if _PLACEHOLDER.match(self._pseudonym_key):
+            if _PLACEHOLDER.search(self._pseudonym_key):
                 raise SettingsError(
                     "LADNN_PSEUDONYM_KEY is a placeholder that anyone can guess; set a long random secret"
                 )

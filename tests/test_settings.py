@@ -135,7 +135,9 @@ def test_silencing_keeps_what_the_operator_has_set() -> None:
     assert environment["DO_NOT_TRACK"] == "1"
 
 
-@pytest.mark.parametrize("key", ["changeme-changeme-1", "default-key-0123456", "Change_Me_Please_42"])
+@pytest.mark.parametrize(
+    "key", ["changeme-changeme-1", "default-key-0123456", "Change_Me_Please_42", "please-change-me-0123"]
+)
 def test_a_key_that_anyone_can_guess_is_refused(key: str) -> None:
     with pytest.raises(SettingsError, match="placeholder") as caught:
         read_settings(SHARED | {"LADNN_PSEUDONYM_KEY": key}).pseudonym_key()

@@ -35,6 +35,8 @@ _VARIABLES = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 60
 _N_ATTEMPTS = 4
+_FIRST_ANSWER_S = 10
+"""So long the first question of a command waits: a person who mistyped the address should not wait for minutes."""
 _N_CONNECTIONS = 32
 _CONFLICT_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _CONFLICT = 409  # another conditional write of this key was under way
@@ -56,7 +58,8 @@ class S3Store:
         if (options.access_key_id is None) != (options.secret_access_key is None):
             raise StoreAccessError(f"{self.url}: only half of the credentials is given; set both {_VARIABLES}")
         with self._explained():
-            self._client = _client(options)
+            self._client = _client(options, _READ_TIMEOUT_S, _N_ATTEMPTS)
+        self._options = options
 
     def list(self, prefix: str, start_after: str = "", skip: tuple[str, str] | None = None) -> Iterator[str]:
         """See `ObjectStore.list`; asks for a page of 1000 keys at a time."""
@@ -114,8 +117,15 @@ class S3Store:
 
     def check_access(self) -> None:
         """See `ObjectStore.check_access`; lists one key, since a probe could not be deleted again."""
-        with self._explained():
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._root, MaxKeys=1)
+        try:
+            with self._explained():
+                first = _client(self._options, _FIRST_ANSWER_S, n_attempts=2)
+                first.list_objects_v2(Bucket=self._bucket, Prefix=self._root, MaxKeys=1)
+        except ObjectNotFoundError as error:
+            raise StoreAccessError(
+                f"{self.url}: {self._address} answers, but not as an S3 server with this bucket; "
+                "check LADNN_S3_ENDPOINT_URL and LADNN_STORE_URL"
+            ) from error
 
     def _full(self, key: str) -> str:
         check_key(key)
@@ -200,11 +210,11 @@ class S3Store:
         return StoreError(f"{self.url}: {_line(error)}; check LADNN_STORE_URL, LADNN_S3_ENDPOINT_URL and the server")
 
 
-def _client(options: S3Options) -> "S3Client":
+def _client(options: S3Options, read_timeout_s: int, n_attempts: int) -> "S3Client":
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
-        read_timeout=_READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": _N_ATTEMPTS},
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": n_attempts},
         max_pool_connections=_N_CONNECTIONS,
         # Servers other than Amazon's rarely have a host name for every bucket.
         s3={"addressing_style": "path"} if options.endpoint_url else {},

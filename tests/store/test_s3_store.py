@@ -90,6 +90,15 @@ def test_an_unreachable_server_is_reported() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_server_that_never_answers_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ladnn.store.s3._FIRST_ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        store = open_store("s3://bucket", S3Options(address, "key", "secret", "us-east-1"))
+        with pytest.raises(StoreAccessError, match="ReadTimeoutError"):
+            store.check_access()
+
+
 def test_an_endpoint_that_is_no_url_is_reported() -> None:
     with pytest.raises(SettingsError, match="LADNN_S3_ENDPOINT_URL"):
         open_store("s3://bucket", S3Options("minio", "key", "secret", "us-east-1"))

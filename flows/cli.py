@@ -12,17 +12,13 @@ import typer
 
 from flows.embedded import prefect_errors_explained, prefect_server
 from flows.environment import prepare_prefect
+from ladnn.cli.options import Json, Overrides
 from ladnn.config_file import load_config
 from ladnn.errors import RetrainError
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.result import emit, results_only_on_stdout
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Value in place of the config's, such as training.epochs=3."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 
 
 def register(app: typer.Typer) -> None:

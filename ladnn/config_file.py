@@ -1,5 +1,6 @@
 """An experiment from its TOML file and from flags, all errors reported at once."""
 
+import copy
 import json
 import re
 import tomllib
@@ -32,9 +33,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _override(values, override)
-    return parse_config(values, " with ".join([str(path), *overrides]))
+    return parse_config(values, str(path), overrides)
 
 
 def _override(values: dict[str, object], override: str) -> None:
@@ -59,12 +58,15 @@ def _override(values: dict[str, object], override: str) -> None:
         table[name] = text
 
 
-def parse_config(values: dict[str, object], origin: str) -> ExperimentConfig:
-    """Check a resolved experiment; `origin` names it in errors.
+def parse_config(values: dict[str, object], origin: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Check an experiment; `origin` names it in errors, `overrides` are those of `load_config`.
 
     Raises:
-        ConfigError: unknown keys or values out of range (all are listed).
+        ConfigError: unknown keys or values out of range (all are listed); an override is none.
     """
+    values, origin = copy.deepcopy(values), " with ".join([origin, *overrides])
+    for override in overrides:
+        _override(values, override)
     try:
         return ExperimentConfig.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ladnn.cli.options import Json
+from ladnn.cli.options import Json, Overrides
 from ladnn.errors import ConfigError
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
@@ -37,6 +37,7 @@ def table2(
         int | None, typer.Option(min=1, help="Trainings of each variant.", show_default="n_seeds of the config, else 1")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Experiment whose recipe is trained.")] = None,
+    overrides: Overrides = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Begin with random weights; only meant to try the machinery.")
     ] = False,
@@ -56,7 +57,7 @@ def table2(
     from ladnn.reproduction.running import score_cells, train_cells
     from ladnn.reproduction.table2 import tabulate
 
-    recipe = _recipe(config, random_weights)
+    recipe = _recipe(config, [*(overrides or ()), *(["training.weights=random"] if random_weights else [])])
     chosen = _names(backbones, "--backbones") if backbones is not None else list(BACKBONES)
     platform = open_platform()
     check_free_space(platform.settings)
@@ -77,18 +78,13 @@ def table2(
         _print_table(table)
 
 
-def _recipe(config: Path | None, random_weights: bool) -> "ExperimentConfig":
-    from ladnn.config import ExperimentConfig, Variant
-    from ladnn.config_file import load_config
+def _recipe(config: Path | None, overrides: list[str]) -> "ExperimentConfig":
+    from ladnn.config_file import load_config, parse_config
 
-    recipe = (
-        load_config(config)
-        if config is not None
-        else ExperimentConfig(variants=(Variant(backbone="efficientnet_b0", task="ladnn"),))
-    )
-    if not random_weights:
-        return recipe
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"weights": "random"})})
+    if config is not None:
+        return load_config(config, overrides)
+    any_variant = {"backbone": "efficientnet_b0", "task": "ladnn"}  # the variants of a recipe are replaced
+    return parse_config({"variants": [any_variant]}, "of the defaults", overrides)
 
 
 def _names(text: str, option: str) -> list[str]:
@@ -130,7 +126,7 @@ def _print_table(table: "Table2") -> None:
         console.print(plain_table(columns, cells, title))
     console.print(
         f"positive at probability {table.threshold:g}; intervals over test patients; where there are several seeds, "
-        "means over them and the range of the difference in brackets",
+        "means over them and the range of the difference in brackets; no interval: all resamplings of patients agree",
         markup=False,
     )
 
@@ -150,8 +146,9 @@ def _paper(row: "Compared") -> str:
 def _percent(interval: "Interval") -> str:
     if interval.value is None:
         return "n/a"
-    bounds = "" if interval.low is None else f" [{100 * interval.low:.1f}, {100 * (interval.high or 0):.1f}]"
-    return f"{100 * interval.value:.1f}{bounds}"
+    if interval.low is None or interval.high is None:
+        return f"{100 * interval.value:.1f} (no interval)"
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def _gain(row: "Compared") -> str:

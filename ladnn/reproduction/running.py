@@ -1,6 +1,6 @@
 """Training and scoring the cells of a reproduction; what an earlier run finished is not done again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ladnn.dataset.pixels import load_pixels
@@ -10,31 +10,29 @@ from ladnn.evaluation.validation import validate_variant
 from ladnn.governance.ledger import record_opening
 from ladnn.model.graph import InferenceGraph
 from ladnn.platform import Platform
-from ladnn.progress import progress_bar, say
+from ladnn.progress import say
+from ladnn.registry.tracked_training import train_tracked
+from ladnn.registry.tracking import open_tracking
 from ladnn.reproduction.cells import TASKS, Cell
 from ladnn.store import ObjectStore
-from ladnn.training.fit import Progress
-from ladnn.training.processes import train_here
-from ladnn.training.result import EpochRecord, describe_epoch, read_file, read_trained, required_trained
+from ladnn.training.result import read_file, required_trained
 
 
 def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
-    """Train every variant that is not trained yet, one after the other.
+    """Train every variant that is not trained yet, one after the other; each has a run in MLflow.
 
     Raises:
         TrainingError: a variant's loss became non-finite; the others that are trained stay.
+        TrackingError: MLflow cannot be used.
     """
+    tracking = open_tracking(platform.settings)
     for number, cell in enumerate(cells, start=1):
         for task in TASKS:
             name = cell.variant(task).name
             title = f"{cell.cut} {name} seed {cell.seed}"
-            if read_trained(platform.store, cell.plan.retrain_id, name) is not None:
-                say(f"  {title}: trained before; kept")
-                continue
-            with progress_bar(f"{title}: steps") as bar:
-                progress = Progress(on_epoch=_tell(title, cell.plan.config.training.epochs), on_step=bar)
-                train_here(platform, cell.plan, name, progress)
-            say(f"  {title}: trained ({number}/{len(cells)})")
+            train_tracked(platform, cell.plan, name, title)
+            say(f"  {title}: trained (cell {number} of {len(cells)})")
+        tracking.finish_all(cell.plan.retrain_id, "FINISHED")
 
 
 def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
@@ -65,10 +63,3 @@ def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
 def scores(cell: Cell, task: str) -> str:
     """Name of the document of a variant's scores on test."""
     return f"variants/{cell.variant(task).name}/test_scores"
-
-
-def _tell(title: str, n_epochs: int) -> Callable[[EpochRecord], None]:
-    def on_epoch(record: EpochRecord) -> None:
-        say(f"  {title}: {describe_epoch(record, n_epochs)}")
-
-    return on_epoch

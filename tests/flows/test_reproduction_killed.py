@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from ladnn_command import Home, write_config
+from mlflow.tracking import MlflowClient
 
 pytestmark = pytest.mark.slow
 
@@ -16,8 +17,8 @@ def test_killed_twice_it_finishes_with_the_same_cells(tmp_path: Path) -> None:
     home, out = Home(tmp_path / "home"), tmp_path / "out"
     assert home.run("phantoms", "--patients", 24, "--slices", 1, "--seed", 3).code == 0
     assert home.run("intake").code == 0
-    recipe = write_config(tmp_path / "tiny.toml", training={"epochs": 1, "batch_size": 16})
-    asked = (*COMMAND, "--seeds", 2, "--config", recipe, "--out", out, "--json")
+    recipe = write_config(tmp_path / "tiny.toml", training={"epochs": 3, "batch_size": 16})
+    asked = (*COMMAND, "--seeds", 2, "--config", recipe, "--set", "training.epochs=1", "--out", out, "--json")
     for marker in MARKERS:
         reached, said = home.run_until(marker, *asked)
         assert reached, said
@@ -39,6 +40,12 @@ def test_killed_twice_it_finishes_with_the_same_cells(tmp_path: Path) -> None:
     assert len(list(store.glob("ledger/*/*.json"))) == 1
     assert not list(store.glob("retrains/*"))
     assert home.run("history", "--json").document["retrains"] == []
+
+    runs = MlflowClient(f"sqlite:///{home.path}/mlflow/mlflow.db").search_runs(["1"])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    trained = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert [len({"train_diagnosis_loss", "images_per_second"} & run.data.metrics.keys()) for run in trained] == [2] * 4
+    assert all("ladnn.device" in run.data.tags for run in trained)
 
     again = home.run(*asked)
     assert again.document == table

@@ -69,8 +69,10 @@ def precision_recall_curves(runs: Sequence[Run], title: str) -> bytes:
         )
     for run, colour in drawn:
         precision, recall, _ = precision_recall_curve(run.cases.present, run.cases.probabilities)
-        # The last point, precision 1 at sensitivity 0, is added by convention and measured by nobody.
-        _line(axes, recall[:-1], precision[:-1], run, colour, f"AUPRC {run.auprc}", drawstyle="steps-post")
+        # The last point, precision 1 at sensitivity 0, is added by convention and measured by nobody: the first measured
+        # precision holds down to 0, so that the area under the line is the average precision that the legend states.
+        precision[-1] = precision[-2]
+        _line(axes, recall, precision, run, colour, f"AUPRC {run.auprc}", drawstyle="steps-post")
     unit_square(axes)
     legend_below(figure, axes)
     return png(figure)

@@ -160,7 +160,7 @@ def unseen_source(data: Collection, features: np.ndarray, source: str, make: Rea
 
 def validation_auroc(data: Collection, pictures: np.ndarray, epochs: int) -> Interval:
     training = load_config(Path(__file__).parents[2] / "infra/configs/weekly.toml").training
-    training = training.model_copy(update={"epochs": epochs})
+    training = training.model_copy(update={"epochs": epochs, "size_px": SIZE_PX})
     labels, train = data.table[list(LABELS)].to_numpy(np.float32), data.in_training
     parts = [LabelledPixels(pictures[part], labels[part]) for part in (train, ~train)]
     network = build_network(Variant(backbone=BACKBONE, task="ladnn"), training, SEED, WeightsSource())

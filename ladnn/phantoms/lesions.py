@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, label
 from scipy.spatial import cKDTree
 
 from ladnn.phantoms.chest import Chest
@@ -18,6 +19,8 @@ from ladnn.phantoms.vessels import Lung, healthy_lung_hu, lung_points
 
 VISIBLE_MM2 = 40.0
 """Smallest area that counts as a lesion seen; less is a speck that no reader reports."""
+LOBULE_MM, OUTLINE_MARGIN_MM = 16.0, 2.0
+"""Width of a secondary lobule (10 to 25 mm; Webb 2006, doi:10.1148/radiol.2392041968), and how loosely outlines fit."""
 CONSOLIDATION_HU, TUMOUR_HU, LINE_HU, BRONCHOGRAM_HU = 25.0, 35.0, -150.0, -900.0
 
 
@@ -32,7 +35,10 @@ class LesionLayers:
     bronchogram: Field
     tumour: Field
     masks: dict[str, NDArray[np.bool_]]
-    """Lesion code to where it is visible; only lesions present."""
+    """Lesion code to the area it affects, as a reader outlines it; only lesions present.
+
+    An air bronchogram's is the consolidation that holds it, that of thickened septa the lung between them.
+    """
 
 
 def draw_lesions(chest: Chest, disease: SliceDisease, rng: np.random.Generator) -> LesionLayers:
@@ -193,17 +199,30 @@ def _tumours(chest: Chest, tumours: tuple[Tumour, ...], rng: np.random.Generator
 
 
 def _masks(chest: Chest, layers: dict[str, Field]) -> dict[str, NDArray[np.bool_]]:
-    """Mark what can be seen: what lies deeper in the order of drawing is hidden."""
-    lung = chest.lung > 0.5
-    bare = lung & (layers["tumour"] < 0.5)
+    """Outline what can be seen as a reader would, by the area affected; what lies deeper in the drawing is hidden."""
+    spacing_mm = chest.grid.spacing_mm
+    bare = (chest.lung > 0.5) & (layers["tumour"] < 0.5)
     solid = bare & (layers["solid"] > 0.5)
-    glass = bare & ~solid & (layers["hazy"] > 0.4)
-    masks = {
-        "GGO": glass,
-        "Csld": solid,
-        "CrPa": glass & (layers["paved"] > 0.4),
-        "AirBr": solid & (layers["air"] > 0.5),
-        "InSepThi": bare & ~solid & (layers["septa"] > 0.3),
-    }
-    visible = VISIBLE_MM2 / chest.grid.spacing_mm**2
-    return {lesion: mask for lesion, mask in masks.items() if mask.sum() >= visible}
+    glass = bare & ~solid & (layers["hazy"] > 0.3)
+    air, septa = solid & (layers["air"] > 0.5), bare & ~solid & (layers["septa"] > 0.3)
+    drawn = {"GGO": glass, "Csld": solid, "CrPa": glass & (layers["paved"] > 0.3), "AirBr": air, "InSepThi": septa}
+    seen = {lesion: mask for lesion, mask in drawn.items() if mask.sum() >= VISIBLE_MM2 / spacing_mm**2}
+    if "AirBr" in seen:
+        seen["AirBr"] = _holding(solid, air)
+    if "InSepThi" in seen:
+        seen["InSepThi"] = bare & ~solid & _between(septa, spacing_mm)
+    return seen
+
+
+def _holding(areas: NDArray[np.bool_], signs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the connected areas that hold a sign: consolidations with air-filled bronchi."""
+    numbered, _ = label(areas)
+    held: NDArray[np.bool_] = np.isin(numbered, np.unique(numbered[signs]))
+    return held
+
+
+def _between(lines: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+    """Return lines with all that lies between neighbours less than a lobule's width apart, and a narrow margin."""
+    reached = distance_transform_edt(~lines) * spacing_mm <= LOBULE_MM / 2
+    inner: NDArray[np.bool_] = distance_transform_edt(reached) * spacing_mm > LOBULE_MM / 2 - OUTLINE_MARGIN_MM
+    return inner

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, label
 
 from ladnn.phantoms.study import PhantomScene, generate_scenes
 
@@ -72,10 +72,24 @@ def test_lesions_raise_the_density_of_the_lung(scenes: list[PhantomScene], lesio
 
 def test_air_bronchograms_are_dark_tubes_within_consolidation(scenes: list[PhantomScene]) -> None:
     for scene, mask in _showing(scenes, "AirBr"):
-        around = binary_dilation(mask, iterations=4) & scene.lesions.masks["Csld"] & (scene.lesions.bronchogram < 0.01)
-        assert np.median(scene.hu[mask]) < np.median(scene.hu[around]) - 300
-        rows, columns = np.nonzero(mask)
+        air = mask & (scene.lesions.bronchogram > 0.5)
+        around = binary_dilation(air, iterations=4) & mask & (scene.lesions.bronchogram < 0.01)
+        assert np.median(scene.hu[air]) < np.median(scene.hu[around]) - 300
+        rows, columns = np.nonzero(air)
         assert max(np.ptp(rows), np.ptp(columns)) * scene.chest.grid.spacing_mm > 8
+
+
+def test_air_bronchograms_are_outlined_by_the_consolidations_that_hold_them(scenes: list[PhantomScene]) -> None:
+    for scene, mask in _showing(scenes, "AirBr"):
+        numbered, n_areas = label(scene.lesions.masks["Csld"])
+        holding = {i for i in range(1, n_areas + 1) if (scene.lesions.bronchogram[numbered == i] > 0.5).any()}
+        assert np.array_equal(mask, np.isin(numbered, list(holding)))
+
+
+def test_thickened_septa_are_outlined_as_an_area(scenes: list[PhantomScene]) -> None:
+    for scene, mask in _showing(scenes, "InSepThi"):
+        lines = mask & (scene.lesions.lines > 0.3)
+        assert lines.sum() < 0.6 * mask.sum()
 
 
 def test_crazy_paving_is_a_net_of_denser_lines_on_ground_glass(scenes: list[PhantomScene]) -> None:

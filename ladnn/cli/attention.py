@@ -32,8 +32,11 @@ def pointing(
         PHANTOM_SEED
     ),
     tolerance_px: Annotated[
-        float, typer.Option(min=0, help="How far outside a lesion a peak counts; 15 in Zhang et al. 2016, here strict.")
-    ] = 0,
+        float, typer.Option(min=0, help="How far outside a lesion a peak is near it; 15 in Zhang et al. 2016.")
+    ] = 15,
+    fineness: Annotated[
+        int, typer.Option(min=1, max=8, help="Points a cell's side at which maps are computed; 1 is the plain map.")
+    ] = 4,
     as_json: Json = False,
 ) -> None:
     """Measure on fresh phantoms how often maps peak in lesions, and how much of them lies there."""
@@ -49,7 +52,7 @@ def pointing(
     looks = {}
     for name, source in sources.items():
         with progress_bar(f"{name}: slices") as bar:
-            looks[name] = look(source, shown, tolerance_px, bar)
+            looks[name] = look(source, shown, tolerance_px, fineness, bar)
     measured = {name: summarise_pointing(seen, sampling, tolerance_px) for name, seen in looks.items()}
     first, *others = looks
     differences = {f"{first} - {other}": diagnosis_difference(looks[first], looks[other], sampling) for other in others}
@@ -110,15 +113,23 @@ def _print_pointing(
 
     console = open_console()
     rows = [
-        (model, label, str(item.pointing.n), *(str(part) for part in (item.pointing, item.energy, item.chance)))
+        (
+            model,
+            label,
+            str(item.pointing.n),
+            *(str(part) for part in (item.pointing, item.near, item.energy)),
+            f"{item.chance.value:.3f} / {item.chance_near.value:.3f}",
+        )
         for model, result in measured.items()
         for label, item in result.labels.items()
     ]
-    tolerance_px = next(iter(measured.values())).tolerance_px
-    columns = ("model", "map of", "maps", "pointing [CI]", "energy inside [CI]", "chance [CI]")
-    console.print(table(columns, rows, f"{n_slices} phantom slices; tolerance {tolerance_px:g} px"))
-    console.print("chance: the share of the picture that lesions cover, which blind pointing hits on average")
+    within = f"within {next(iter(measured.values())).tolerance_px:g} px"
+    columns = ("model", "map of", "maps", "peak in lesion [CI]", f"{within} [CI]", "energy inside [CI]", "chance")
+    console.print(table(columns, rows, f"{n_slices} phantom slices"))
+    console.print(f"chance: the share of the picture in lesions / {within} of them, which blind pointing hits")
     for pair, difference in differences.items():
         console.print(
-            f"diagnosis maps, {pair}: pointing {difference.pointing}, energy {difference.energy}", markup=False
+            f"diagnosis maps, {pair}: peak in lesion {difference.pointing}, {within} {difference.near}, "
+            f"energy {difference.energy}",
+            markup=False,
         )

@@ -23,6 +23,8 @@ Maps = NDArray[np.float32]
 
 _EPSILON = 1e-6
 """Keeps a channel with a vanishing gradient from dividing zero by zero; the value of the package grad-cam."""
+FINENESS = 4
+"""Points a cell's side at which maps are computed on a picture; 4 samples a map of 7 x 7 cells at 28 x 28."""
 _LEAST_PEAK = 1e-7
 """Added to a map's peak before dividing by it, so that an empty map stays empty; the same package's value."""
 
@@ -58,9 +60,9 @@ class AttentionSource:
         """Labels that the model has a head for."""
         return self.heads.labels
 
-    def on_picture(self, pixels: Pixels, labels: Sequence[str] | None = None) -> Maps:
-        """Return the maps of one slice of any size on its own pixels, float32 (L, H, W) in [0, 1]."""
-        maps = attention_maps(self.graph, self.heads, self.preprocessing.apply(pixels)[None], labels)[0]
+    def on_picture(self, pixels: Pixels, labels: Sequence[str] | None = None, fineness: int = FINENESS) -> Maps:
+        """Return the maps of one slice of any size on its own pixels, float32 (L, H, W) in [0, 1]; see `fine_maps`."""
+        maps = fine_maps(self.graph, self.heads, self.preprocessing.apply(pixels), labels, fineness)
         return np.stack([onto_picture(map_, self.preprocessing, pixels) for map_ in maps])
 
 
@@ -93,25 +95,87 @@ def attention_maps(
     return np.concatenate(pieces)
 
 
+def fine_maps(
+    graph: InferenceGraph,
+    heads: Heads,
+    pixels: Pixels,
+    labels: Sequence[str] | None = None,
+    fineness: int = FINENESS,
+) -> Maps:
+    """Return the maps of one slice at more points than its feature maps have cells.
+
+    The slice is shifted by parts of a cell, and the maps that it gives are interleaved (shift and stitch: Long,
+    Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038, section 3.2): the same features, asked at the points between. The
+    channels are weighed as for the slice where it lies. With a fineness of 1 the result is that of `attention_maps`.
+
+    Args:
+        graph: gives the feature maps.
+        heads: of the same network.
+        pixels: a preprocessed slice, uint8 (S, S); shifted, it is continued by its edge.
+        labels: as for `attention_maps` (L).
+        fineness: points along a cell's side; the graph runs on its square plus one slices.
+
+    Returns:
+        float32 (L, fineness * h, fineness * w).
+
+    Raises:
+        BundleError: the network has no head for a label.
+    """
+    chosen = heads.select(heads.labels if labels is None else labels)
+    _, maps = graph.logits_and_maps(pixels[None])
+    weights = channel_weights(maps, chosen.gradients(maps))
+    _, n_channels, height, width = maps.shape
+    fine = np.empty((len(chosen.labels), height, fineness, width, fineness))
+    for row, down in enumerate(_shifts(fineness, len(pixels) / height)):
+        across = _shifts(fineness, len(pixels) / width)
+        _, shifted = graph.logits_and_maps(np.stack([_shift(pixels, down, right) for right in across]))
+        summed = weights @ shifted.reshape(fineness, n_channels, height * width).astype(np.float64)
+        fine[:, :, row] = summed.reshape(fineness, -1, height, width).transpose(1, 2, 3, 0)
+    return scale(np.maximum(fine, 0).reshape(-1, height * fineness, width * fineness))
+
+
+def _shifts(fineness: int, cell_px: float) -> list[int]:
+    """Return by how many pixels the points of a cell lie beside its middle, first to last."""
+    return [round(cell_px * ((point + 0.5) / fineness - 0.5)) for point in range(fineness)]
+
+
+def _shift(pixels: Pixels, down: int, right: int) -> Pixels:
+    """Return what a window over the slice (S, S) sees that is moved by so many pixels."""
+    places = np.arange(len(pixels))
+    rows, columns = (np.clip(places + by, 0, len(pixels) - 1) for by in (down, right))
+    return pixels[np.ix_(rows, columns)]
+
+
 def grad_cam_plus_plus(maps: NDArray[np.float32], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weigh feature maps by equations 7 and 19 and sum them; negative sums become 0 (equation 8).
 
     Args:
         maps: (N, C, h, w).
-        gradients: of L logits with respect to the maps, (N or 1, L, C, h or 1, w or 1); 1 where all are the same.
+        gradients: as for `channel_weights`.
 
     Returns:
         float64 (N, L, h, w), not scaled.
     """
     n, n_channels, height, width = maps.shape
+    summed = channel_weights(maps, gradients) @ maps.reshape(n, n_channels, height * width).astype(np.float64)
+    positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(n, -1, height, width)
+    return positive
+
+
+def channel_weights(maps: NDArray[np.float32], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much each feature map speaks for each label, float64 (N, L, C), by equations 7 and 19.
+
+    Args:
+        maps: (N, C, h, w).
+        gradients: of L logits with respect to the maps, (N or 1, L, C, h or 1, w or 1); 1 where all are the same.
+    """
+    height, width = maps.shape[2:]
     sums = maps.sum(axis=(2, 3), dtype=np.float64)[:, None, :, None, None]
     squared = gradients**2
     alphas = squared / (2 * squared + sums * squared * gradients + _EPSILON)
     alike = height * width / (gradients.shape[3] * gradients.shape[4])
-    weights = (np.maximum(gradients, 0) * alphas).sum(axis=(3, 4)) * alike
-    summed = weights @ maps.reshape(n, n_channels, height * width).astype(np.float64)
-    positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(n, -1, height, width)
-    return positive
+    weights: NDArray[np.float64] = (np.maximum(gradients, 0) * alphas).sum(axis=(3, 4)) * alike
+    return weights
 
 
 def scale(maps: NDArray[np.float64]) -> Maps:

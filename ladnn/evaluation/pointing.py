@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.ndimage import distance_transform_edt
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.attention import AttentionSource, Maps
+from ladnn.evaluation.attention import FINENESS, AttentionSource, Maps
 from ladnn.evaluation.outlined import Mask, OutlinedSlice
 from ladnn.labels import DIAGNOSIS, LESIONS
 from ladnn.progress import Steps, no_steps
@@ -21,6 +21,10 @@ from ladnn.statistics import Bootstrap, Interval, Weights, bootstrap_of_totals, 
 
 ALL_LESIONS = "lesions"
 """Name of the five lesion heads taken together: every pair of an image and a lesion that it shows."""
+
+
+NEAR_PX = 15.0
+"""How far outside an outline a peak counts in the pointing game as it was published (Zhang et al., section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +35,31 @@ class Look:
         label: of the map.
         patient: whose slice it is.
         hit: 1 where the map's peak lies in the outline, else 0; for tied peaks their share that does.
+        near: the same within the tolerance of the outline.
         energy: share of the map's sum that lies in the outline.
         chance: share of the slice's pixels that lie in the outline: what a blind guess hits.
+        chance_near: share of them within the tolerance.
     """
 
     label: str
     patient: str
     hit: float
+    near: float
     energy: float
     chance: float
+    chance_near: float
 
     @classmethod
-    def at(cls, label: str, patient: str, map_: Maps, mask: Mask, tolerance_px: float) -> Self:
+    def at(cls, label: str, patient: str, map_: Maps, mask: Mask, tolerance_px: float = NEAR_PX) -> Self:
         """Compare a map (H, W) with a mask (H, W). An empty map points nowhere: it hits nothing and has no energy."""
-        near = mask if tolerance_px == 0 else distance_transform_edt(~mask) <= tolerance_px
+        around = distance_transform_edt(~mask) <= tolerance_px
+        chances = float(mask.mean()), float(around.mean())
         total = float(map_.sum(dtype=np.float64))
         if total == 0:
-            return cls(label, patient, 0.0, 0.0, float(near.mean()))
+            return cls(label, patient, 0.0, 0.0, 0.0, *chances)
         peaks = map_ == map_.max()
-        hit, energy = float(near[peaks].mean()), float(map_[mask].sum(dtype=np.float64)) / total
-        return cls(label, patient, hit, energy, float(near.mean()))
+        hit, near = float(mask[peaks].mean()), float(around[peaks].mean())
+        return cls(label, patient, hit, near, float(map_[mask].sum(dtype=np.float64)) / total, *chances)
 
 
 class LabelPointing(BaseModel):
@@ -58,22 +67,26 @@ class LabelPointing(BaseModel):
 
     Attributes:
         pointing: share of maps whose peak lies in the outline.
-        energy: mean share of a map's sum that lies in it.
+        near: share of maps whose peak lies within the tolerance of it, as the pointing game was published.
+        energy: mean share of a map's sum that lies in the outline.
         chance: mean share of the picture that the outline covers, which blind pointing reaches on average.
+        chance_near: mean share of the picture within the tolerance of it.
     """
 
     model_config = ConfigDict(frozen=True)
 
     pointing: Interval
+    near: Interval
     energy: Interval
     chance: Interval
+    chance_near: Interval
 
 
 class Pointing(BaseModel):
     """Pointing of one model by label, the lesions also taken together.
 
     Attributes:
-        tolerance_px: how far outside an outline a peak still counts, in pixels of the picture; 0 is strict.
+        tolerance_px: how far outside an outline a peak is still near, in pixels of the picture.
         labels: `covid`, then the lesion codes and `lesions`, where the model has a lesion head.
     """
 
@@ -89,18 +102,24 @@ class PointingDifference(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     pointing: Interval
+    near: Interval
     energy: Interval
 
 
 def look(
-    source: AttentionSource, slices: Iterable[OutlinedSlice], tolerance_px: float = 0, on_step: Steps = no_steps
+    source: AttentionSource,
+    slices: Iterable[OutlinedSlice],
+    tolerance_px: float = NEAR_PX,
+    fineness: int = FINENESS,
+    on_step: Steps = no_steps,
 ) -> tuple[Look, ...]:
     """Compare the maps of a model with the outlines of slices; labels that a slice does not show are left out.
 
     Args:
         source: the model.
         slices: outlined slices; measured on their own pixels, so that no outline is resampled.
-        tolerance_px: how far outside an outline a peak still counts.
+        tolerance_px: how far outside an outline a peak is still near.
+        fineness: of the maps; see `fine_maps`.
         on_step: told how many slices are done.
     """
     looks: list[Look] = []
@@ -108,7 +127,7 @@ def look(
     for done, piece in enumerate(given, start=1):
         targets = {label: mask for label in source.labels if (mask := piece.target(label)) is not None}
         if targets:
-            maps = source.on_picture(piece.pixels, tuple(targets))
+            maps = source.on_picture(piece.pixels, tuple(targets), fineness)
             looks.extend(
                 Look.at(label, piece.patient, map_, mask, tolerance_px)
                 for (label, mask), map_ in zip(targets.items(), maps, strict=True)
@@ -117,7 +136,7 @@ def look(
     return tuple(looks)
 
 
-def summarise_pointing(looks: Sequence[Look], sampling: Bootstrap, tolerance_px: float = 0) -> Pointing:
+def summarise_pointing(looks: Sequence[Look], sampling: Bootstrap, tolerance_px: float = NEAR_PX) -> Pointing:
     """Return shares with intervals over patients.
 
     Args:
@@ -148,10 +167,10 @@ def diagnosis_difference(ours: Sequence[Look], theirs: Sequence[Look], sampling:
     if patients[0] != patients[1]:
         raise DatasetError("the two models were shown different slices; compare them on the same ones")
     values = np.array(
-        [(a.hit - b.hit, a.energy - b.energy) for a, b in zip(*pairs, strict=True)], dtype=np.float64
-    ).reshape(-1, 2)
-    pointing, energy = _means(values, patients[0], sampling)
-    return PointingDifference(pointing=pointing, energy=energy)
+        [(a.hit - b.hit, a.near - b.near, a.energy - b.energy) for a, b in zip(*pairs, strict=True)], dtype=np.float64
+    ).reshape(-1, 3)
+    pointing, near, energy = _means(values, patients[0], sampling)
+    return PointingDifference(pointing=pointing, near=near, energy=energy)
 
 
 def _present(looks: Sequence[Look]) -> list[str]:
@@ -159,9 +178,9 @@ def _present(looks: Sequence[Look]) -> list[str]:
 
 
 def _summary(looks: Sequence[Look], sampling: Bootstrap) -> LabelPointing:
-    values = np.array([(item.hit, item.energy, item.chance) for item in looks])
-    pointing, energy, chance = _means(values, [item.patient for item in looks], sampling)
-    return LabelPointing(pointing=pointing, energy=energy, chance=chance)
+    values = np.array([(item.hit, item.near, item.energy, item.chance, item.chance_near) for item in looks])
+    pointing, near, energy, chance, chance_near = _means(values, [item.patient for item in looks], sampling)
+    return LabelPointing(pointing=pointing, near=near, energy=energy, chance=chance, chance_near=chance_near)
 
 
 def _means(values: Weights, patients: Sequence[str], sampling: Bootstrap) -> tuple[Interval, ...]:

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from ladnn.config import TrainingConfig, Variant
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import BundleError
-from ladnn.evaluation.attention import AttentionSource, attention_maps, grad_cam_plus_plus, onto_picture, upsample
+from ladnn.evaluation.attention import (
+    AttentionSource,
+    attention_maps,
+    fine_maps,
+    grad_cam_plus_plus,
+    onto_picture,
+    upsample,
+)
 from ladnn.evaluation.heads import Heads
 from ladnn.labels import LABELS
 from ladnn.model.backbones import BACKBONES
@@ -118,6 +125,26 @@ def test_a_map_does_not_depend_on_the_other_slices_of_its_batch(baseline: Attent
     together = attention_maps(baseline.graph, baseline.heads, pixels)
     one_by_one = attention_maps(baseline.graph, baseline.heads, pixels, batch_size=1)
     np.testing.assert_allclose(one_by_one, together, atol=1e-4)
+
+
+def test_a_fine_map_interleaves_the_maps_of_the_slice_shifted_by_parts_of_a_cell(baseline: AttentionSource) -> None:
+    (pixels,) = _slices(baseline.preprocessing, 1)
+    (coarse,), (fine,) = (fine_maps(baseline.graph, baseline.heads, pixels, fineness=n) for n in (1, 2))
+    np.testing.assert_allclose(coarse, attention_maps(baseline.graph, baseline.heads, pixels[None])[0, 0], atol=1e-5)
+    assert fine.shape == (2 * coarse.shape[0], 2 * coarse.shape[1])
+
+    # A quarter of a cell to the right and half as far again: what the odd columns saw, seen by the even ones.
+    cell_px = SIZE_PX // len(coarse)
+    moved = np.pad(pixels, ((0, 0), (0, cell_px // 2)), mode="edge")[:, cell_px // 2 :]
+    (fine_moved,) = fine_maps(baseline.graph, baseline.heads, moved, fineness=2)
+    assert np.corrcoef(fine_moved[:, ::2].ravel(), fine[:, 1::2].ravel())[0, 1] > 0.999
+
+
+def test_the_peak_of_a_map_on_the_picture_lies_at_the_middle_of_its_cell() -> None:
+    map_ = np.zeros((7, 7), dtype=np.float32)
+    map_[2, 5] = 1
+    peak = np.argwhere((whole := upsample(map_, 350, 700)) == whole.max()).mean(axis=0) + 0.5
+    np.testing.assert_allclose(peak, (2.5 * 50, 5.5 * 100), atol=1)
 
 
 def test_weights_without_heads_are_refused() -> None:

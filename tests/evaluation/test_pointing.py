@@ -32,16 +32,22 @@ class _Source:
     def __init__(self, maps: dict[str, np.ndarray]) -> None:
         self.maps, self.labels = maps, tuple(maps)
 
-    def on_picture(self, pixels: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
+    def on_picture(self, pixels: np.ndarray, labels: tuple[str, ...], fineness: int) -> np.ndarray:
         return np.stack([self.maps[label] for label in labels])
 
 
 def test_a_peak_in_the_outline_is_a_hit_and_one_beside_it_only_within_the_tolerance() -> None:
     mask = _mask(slice(2, 4), slice(2, 4))
-    assert Look.at("GGO", "p", _peak(3, 3), mask, 0).hit == 1
-    assert Look.at("GGO", "p", _peak(3, 6), mask, 0).hit == 0
-    assert Look.at("GGO", "p", _peak(3, 6), mask, 3).hit == 1
-    assert Look.at("GGO", "p", _peak(3, 6), mask, 2).hit == 0
+
+    def pointed(column: int, tolerance_px: float) -> tuple[float, float]:
+        item = Look.at("GGO", "p", _peak(3, column), mask, tolerance_px)
+        return item.hit, item.near
+
+    assert pointed(3, 0) == pointed(3, 3) == (1, 1)
+    assert pointed(6, 3) == (0, 1)
+    assert pointed(6, 2) == (0, 0)
+    item = Look.at("GGO", "p", _peak(3, 3), mask, 1)
+    assert (item.chance, item.chance_near) == (4 / 64, 12 / 64)
 
 
 def test_tied_peaks_count_by_their_share_in_the_outline() -> None:
@@ -52,7 +58,7 @@ def test_tied_peaks_count_by_their_share_in_the_outline() -> None:
 
 def test_an_empty_map_points_nowhere() -> None:
     item = Look.at("GGO", "p", np.zeros((8, 8), dtype=np.float32), _mask(slice(0, 4), slice(0, 8)), 0)
-    assert (item.hit, item.energy, item.chance) == (0, 0, 0.5)
+    assert (item.hit, item.near, item.energy, item.chance) == (0, 0, 0, 0.5)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -81,18 +87,19 @@ def test_the_diagnosis_may_point_at_any_lesion_and_absent_lesions_are_left_out()
 
 def test_intervals_are_over_patients() -> None:
     """Ten slices of one patient say no more than one: with one patient there are no bounds at all."""
-    one = [Look("covid", "p", hit, 0.5, 0.1) for hit in (0.0, 1.0) * 5]
+    one = [Look("covid", "p", hit, hit, 0.5, 0.1, 0.2) for hit in (0.0, 1.0) * 5]
     assert summarise_pointing(one, SAMPLING).labels["covid"].pointing.low is None
-    many = [Look("covid", f"p{i}", i % 2, 0.5, 0.1) for i in range(10)]
+    many = [Look("covid", f"p{i}", i % 2, 1, 0.5, 0.1, 0.2) for i in range(10)]
     interval = summarise_pointing(many, SAMPLING).labels["covid"].pointing
     assert interval.low < 0.5 < interval.high
 
 
 def test_models_are_compared_on_the_same_slices() -> None:
-    ours = [Look("covid", f"p{i}", 1, 0.5, 0.1) for i in range(6)] + [Look("GGO", "p0", 1, 0.5, 0.1)]
-    theirs = [Look("covid", f"p{i}", i % 2, 0.25, 0.1) for i in range(6)]
+    ours = [Look("covid", f"p{i}", 1, 1, 0.5, 0.1, 0.2) for i in range(6)]
+    ours.append(Look("GGO", "p0", 1, 1, 0.5, 0.1, 0.2))
+    theirs = [Look("covid", f"p{i}", i % 2, 1, 0.25, 0.1, 0.2) for i in range(6)]
     difference = diagnosis_difference(ours, theirs, SAMPLING)
-    assert (difference.pointing.value, difference.energy.value) == (0.5, 0.25)
+    assert (difference.pointing.value, difference.near.value, difference.energy.value) == (0.5, 0, 0.25)
     with pytest.raises(DatasetError, match="same ones"):
         diagnosis_difference(ours, theirs[1:], SAMPLING)
     with pytest.raises(DatasetError, match="nothing to point at"):

@@ -74,7 +74,8 @@ def test_scanners_that_know_no_diagnosis_are_not_red(file_store, tmp_path):
     version = frozen(file_store, lambda _: "b" if next(styles) % 3 == 0 else "a")
     audit = audit_version(file_store, version, CONFIG, SAMPLING, tmp_path)
 
-    assert audit.verdict in (GREEN, FEW)
+    # Grey levels are left out: COVID-19 against healthy lungs moves them, whatever the scanner.
+    assert {result.verdict for result in audit.results if result.probe != "intensity"} <= {GREEN, FEW}
     assert not audit.red
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import fill
 
 import numpy as np
 from matplotlib import colormaps
@@ -20,7 +21,8 @@ _RED_HIGH_BLUE_LOW = colormaps["jet"]
 """As in the paper's figure, so that the two can be laid side by side; its steps of lightness are known to mislead the
 eye (Borland and Taylor 2007, doi:10.1109/MCG.2007.323435), so conclusions are drawn from measured pointing alone."""
 _LESION_COLOURS = dict(zip(LESIONS, PALETTE, strict=False))
-_CELL_IN = 1.9
+_CELL_IN, _NAME_CHARACTERS = 1.9, 28
+"""Side of a picture, and how many letters of a model's name fit above it."""
 _GAP_PX = 3
 """Pieces of a lesion that are less than twice this apart, such as septal lines, share a box."""
 _LEAST_BOX_PX = 12
@@ -56,14 +58,17 @@ def attention_panel(rows: Sequence[PanelRow], title: str) -> bytes:
         raise DatasetError("there is no slice to draw attention maps of; name at least one image")
     models = list(rows[0].maps)
     n_columns = 1 + 2 * len(models)
-    figure = open_figure(_CELL_IN * n_columns, _CELL_IN * len(rows) + 0.9)
+    figure = open_figure(_CELL_IN * n_columns, _CELL_IN * len(rows) + 1.1)
     grid = figure.subplots(len(rows), n_columns, squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
         _draw_slice(axes[0], row)
         for number, model in enumerate(models):
             _draw_map(axes[1 + 2 * number], row.maps[model], row.captions.get(model, ""))
             _draw_overlay(axes[2 + 2 * number], row.pixels, row.maps[model])
-    headings = ["slice", *(f"{model}: {part}" for model in models for part in ("map", "overlay"))]
+    headings = [
+        "slice",
+        *(f"{fill(model, _NAME_CHARACTERS)}\n{part}" for model in models for part in ("map", "overlay")),
+    ]
     for axes, heading in zip(grid[0], headings, strict=True):
         axes.set_title(heading, color=INK, fontsize=8)
     shown = [code for code in LESIONS if any(code in row.masks for row in rows)]

@@ -132,10 +132,13 @@ def compare_variants(
     return tuple(compared)
 
 
+def read_comparisons(store: ObjectStore, retrain_id: str) -> tuple[Comparison, ...]:
+    """Return what `compare_validated` kept of a retrain; nothing before it did."""
+    return tuple(Comparison.model_validate(item) for item in read(store, retrain_id, _DOCUMENT) or ())
+
+
 def compare_validated(store: ObjectStore, plan: Plan) -> tuple[Comparison, ...]:
-    """Compare the variants of a retrain on validation, once all of them are validated; else there is nothing yet."""
-    if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
-        return tuple(Comparison.model_validate(item) for item in done)
+    """Compare the variants of a retrain on validation and keep it; nothing, before all of them are validated."""
     rows = rows_of(load_manifest(store, plan.dataset_version), "validation")
     labels, patients, cases = rows[DIAGNOSIS].to_numpy(dtype=np.float64), list(rows["group"]), {}
     for variant in plan.config.variants:

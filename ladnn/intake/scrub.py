@@ -25,9 +25,9 @@ _RADIOLOGY = {word.casefold() for name in LESION_NAMES.values() for word in name
 """Words that a report needs; no identifier however odd (a phantom's "name" is Chest) takes them out."""
 _NAME = r"[A-Z][A-Za-z'\u2019-]{1,40}+"
 _HEADLINE = (
-    r"No|Not|Has|Had|Have|Is|Was|With|Without|Of|On|In|At|From|And|After|Before|Who|Can|May|Also|Shows?|Showed|Presented|Presents"
+    r"No|Not|Has|Had|Have|Is|Was|With|Without|Of|On|In|At|From|And|After|Before|Who|There|This|These|It|She|They|Initial|Small|Unenhanced|Also|Shows?|Showed|Presented|Presents"
     r"|Underwent|Received|Recovered|Developed|Died|Denies|Demonstrates?|History|Information|Data|Position|Characteristics"
-    r"|DOB|MRN|MD|One|Two|Three|Four|Five|Six|Seven|Eight|Nine|Ten|[IVX]+"
+    r"|DOB|MRN|MD|One|Two|Three|Four|Five|Six|Seven|Eight|Nine|Ten|(?-i:[IVX]+)"
 )
 """Words that follow "Patient" in headlines and are no names."""
 _KEPT = "|".join(sorted(map(re.escape, _RADIOLOGY), key=len, reverse=True))

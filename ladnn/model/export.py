@@ -124,12 +124,13 @@ def _check_parity(frozen: _WithMaps, data: bytes) -> None:
             f"on {len(pixels)} of {len(pixels)} phantoms the network's outputs are not finite, or mere rounding; look for "
             "weights that are not finite or a training that diverged"
         )
+    pixels, expected, scales = pixels[determined], [a[determined] for a in expected], [a[determined] for a in scales]
     graph = InferenceGraph(data)
     for n in _PARITY_BATCHES:
         for name, found, wanted, scale in zip(
             (LOGITS, MAPS), graph.logits_and_maps(pixels[-n:]), expected, scales, strict=True
         ):
-            differences = (_per_image(found - wanted[-n:]) / scale[-n:])[determined[-n:]]
+            differences = _per_image(found - wanted[-n:]) / scale[-n:]
             if not (differences < PARITY_TOLERANCE).all():  # NaN fails too
                 raise TrainingError(
                     f"the exported graph's {name} are {differences.max():.2g} off the network's, more than "

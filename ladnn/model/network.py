@@ -53,7 +53,6 @@ class LADNN(nn.Module):
         n_features = extractor.embedding[-1].out_features if extractor.embedding else n_channels
         self.diagnosis = nn.Linear(n_features, 1)
         self.lesions = nn.Linear(n_features, len(LESIONS)) if with_lesions else None
-        self._frozen_share = 0.0
 
     def freeze(self, share: float) -> None:
         """Keep the backbone's first convolutions, and what lies before the next one, as they are, also in training.
@@ -61,23 +60,23 @@ class LADNN(nn.Module):
         Args:
             share: of its convolutions, from the input on, 0 to 1.
         """
-        self._frozen_share = share
-        for module in self._frozen():
-            module.requires_grad_(False)
+        layers = [m for m in self.features.modules() if next(m.parameters(recurse=False), None) is not None]
+        convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+        for layer in layers[: [*convolutions, len(layers)][round(share * len(convolutions))]]:
+            layer.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Change to training or evaluation mode; what is frozen stays in the latter, with batch norm's statistics."""
-        super().train(mode)
-        for module in self._frozen():
-            module.eval()
-        return self
+        """Change to training or evaluation mode; what is frozen stays in the latter.
 
-    def _frozen(self) -> list[nn.Module]:
-        """Return the frozen layers, as they are now: batch norm is replaced where several processes train."""
-        layers = [m for m in self.features.modules() if next(m.parameters(recurse=False), None) is not None]
-        convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
-        return layers[: [*convolutions, len(layers)][round(self._frozen_share * len(convolutions))]]
+        Batch norm's statistics stay with it, and no block that is frozen whole drops its path.
+        """
+        super().train(mode)
+        for module in self.features.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                module.eval()
+        return self
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
         """Return the last feature maps, float (B, C, h, w), of uint8 (B, S, S) pixels."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.shortcuts.audit import ShortcutAudit, read_audit
 from ladnn.dataset.version import DatasetVersion, load_version
-from ladnn.evaluation.comparison import Comparison, compare_validated
+from ladnn.evaluation.comparison import Comparison, read_comparisons
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.evaluation.seeds import SeedSpread, spread_by_group
 from ladnn.evaluation.validation import read_validated, sampling_of
@@ -134,7 +134,7 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
         dataset=load_version(store, plan.dataset_version),
         variants=variants,
         seeds=tuple(spread_by_group((groups[v.name], v.auroc.value) for v in variants).values()),
-        comparisons=compare_validated(store, plan),
+        comparisons=read_comparisons(store, plan.retrain_id),
         canonical_form=plan.config.training.canonical_form,
         audit=read_audit(store, plan.dataset_version, plan.config.audit, sampling),
         decision=read_decision(store, plan.retrain_id),

@@ -11,6 +11,7 @@ from ladnn.governance.ledger import record_opening
 from ladnn.model.graph import InferenceGraph
 from ladnn.platform import Platform
 from ladnn.progress import say
+from ladnn.registry.retrain_runs import fail
 from ladnn.registry.tracked_training import train_tracked
 from ladnn.registry.tracking import open_tracking
 from ladnn.reproduction.cells import TASKS, Cell
@@ -27,11 +28,14 @@ def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
     """
     tracking = open_tracking(platform.settings)
     for number, cell in enumerate(cells, start=1):
-        for task in TASKS:
-            name = cell.variant(task).name
-            title = f"{cell.cut} {name} seed {cell.seed}"
-            train_tracked(platform, cell.plan, name, title)
-            say(f"  {title}: trained (cell {number} of {len(cells)})")
+        say(f"cell {number} of {len(cells)}")
+        try:
+            for task in TASKS:
+                name = cell.variant(task).name
+                train_tracked(platform, cell.plan, name, f"{cell.cut} {name} seed {cell.seed}")
+        except Exception:
+            fail(platform.settings, cell.plan.retrain_id)
+            raise
         tracking.finish_all(cell.plan.retrain_id, "FINISHED")
 
 

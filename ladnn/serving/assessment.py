@@ -90,7 +90,7 @@ class FolderAssessment(BaseModel):
 class _Model:
     """What is needed to score images with a model, wherever it comes from."""
 
-    graph: InferenceGraph
+    graph: Callable[[], InferenceGraph]
     preprocessing: Preprocessing
     calibration: Calibration
     threshold: float
@@ -104,7 +104,7 @@ class _Model:
             manifest = source.manifest
             as_champion = [record.model_version for record in promotions(store) if record.bundle_id == source.id]
             return cls(
-                source.graph,
+                lambda: source.graph,
                 manifest.preprocessing,
                 manifest.calibration,
                 manifest.threshold,
@@ -120,7 +120,7 @@ class _Model:
                 "run the retrain again"
             )
         return cls(
-            InferenceGraph(read_file(store, trained.graph)),
+            lambda: InferenceGraph(read_file(store, trained.graph)),
             trained.preprocessing,
             validated.calibration,
             validated.threshold,
@@ -171,7 +171,7 @@ def assess(
     folder = _read(frame, images, table, {m.preprocessing for m in opened.values()}, lambda n: on_step(n, n_steps))
     assessments, cases = [], {}
     for done, (name, model) in enumerate(opened.items(), start=len(frame) + 1):
-        probabilities = model.calibration.probabilities(model.graph.logits(folder.pixels[model.preprocessing]))
+        probabilities = model.calibration.probabilities(model.graph().logits(folder.pixels[model.preprocessing]))
         cases[name] = known_cases(
             folder.rows[DIAGNOSIS].to_numpy(dtype=np.float64), probabilities[:, 0], list(folder.rows["group"])
         )

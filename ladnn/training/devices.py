@@ -60,13 +60,13 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Let the C library keep what tensors free for the tensors of the next step; afterwards it goes back to the system.
+def freed_memory_kept(device: torch.device) -> Iterator[None]:
+    """Let the C library keep what a fit on the CPU frees for its next step; afterwards it goes back to the system.
 
     glibc maps each large tensor anew, and the system then clears its pages one by one: on the CPU a third of a step.
-    Without glibc nothing changes.
+    Without glibc nothing changes. What glibc had adapted by itself is set to its defaults afterwards (mallopt(3)).
     """
-    if platform.libc_ver()[0] != "glibc":
+    if device.type != "cpu" or platform.libc_ver()[0] != "glibc":
         yield
         return
     libc = ctypes.CDLL(None)

@@ -68,7 +68,7 @@ def fit(
         raise DatasetError("the validation part is empty; freeze a dataset version with more patients")
     accelerator = open_devices()
     loop = Loop(network, train, training, seed, accelerator, micro_batch)
-    with freed_memory_kept():
+    with freed_memory_kept(accelerator.device):
         try:
             if checkpoints is not None and (before := checkpoints.latest()) is not None:
                 loop.take_up(before)

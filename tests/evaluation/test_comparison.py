@@ -8,7 +8,7 @@ from ladnn.config import ExperimentConfig, Variant
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.evaluation.calibration import Calibration, Temperature
 from ladnn.evaluation.cases import known_cases
-from ladnn.evaluation.comparison import compare_validated, compare_variants
+from ladnn.evaluation.comparison import compare_validated, compare_variants, read_comparisons
 from ladnn.evaluation.scored import Scored, keep_scored, validation_scores
 from ladnn.labels import DIAGNOSIS, LABELS
 from ladnn.statistics import Bootstrap
@@ -105,4 +105,4 @@ def test_a_retrain_is_compared_once_all_of_it_is_validated(platform):
 
     assert (compared.backbone, compared.auroc.baseline.value) == ("efficientnet_lite0", 1)
     assert compared.auroc.ladnn.value == pytest.approx(platform.validated.scores.diagnosis.auroc.value)
-    assert compare_validated(platform.store, platform.plan) == (compared,)
+    assert read_comparisons(platform.store, platform.retrain_id) == (compared,)

@@ -130,6 +130,7 @@ def test_scrubbing_removes_known_identifiers_and_keeps_findings() -> None:
         ("Referring physician: O. Miller", "Referring physician: [removed]"),
         ("Patient Jane Roe, 45, has GGO.", "Patient [removed], 45, has GGO."),
         ("The patient, JANE Q. ROE, has GGO.", "The patient, [removed], has GGO."),
+        ("Patient Xi Wang, 45: GGO", "Patient [removed], 45: GGO"),
         ("Patient Roe, female: GGO", "Patient [removed], female: GGO"),
         ("Jane Roe, born 12.03.1960: GGO", "[removed], born [removed]: GGO"),
         ("Jane Roe (MRN 12345): GGO", "[removed] (MRN [removed]): GGO"),
@@ -151,6 +152,7 @@ def test_scrubbing_removes_what_commonly_identifies(text: str, expected: str) ->
         "Bilateral GGO (MRN pending). Crazy Paving, born of edema. Patient Two, GGO.",
         "Patient Has No Evidence Of Consolidation. PATIENT HAS NO CRAZY PAVING.",
         "PATIENT NOT SEEN BEFORE, BORN AT TERM, HAS NO EVIDENCE OF CONSOLIDATION",
+        "Patient A. There are opacities. Patient B. Initial CT: GGO. Patient IV Unenhanced CT.",
         "PMID 32101510; identification of covid-19; no consolidation.",
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from ladnn.intake.reports.extract import read_report
+from ladnn.intake.reports.marks import only_part_words
 from ladnn.intake.reports.panels import panels_in_order
 from ladnn.labels import LESIONS
 
@@ -329,3 +330,8 @@ def test_images_of_one_caption_take_its_parts_in_order_if_they_are_as_many(
 )
 def test_what_a_head_says_of_the_disease_holds_for_every_part(caption: str, panel: str) -> None:
     assert read_report(caption, panel)["covid"].value == 1
+
+
+@pytest.mark.parametrize("panel", ["A", "d8", "D11", "Day5", "case2", "patient1", "day 5", "(a-c)"])
+def test_names_of_parts_are_kept_where_words_that_may_name_people_are_not(panel: str) -> None:
+    assert only_part_words(f"{panel}, Roe", "x") == f"{panel}, x"

@@ -99,6 +99,13 @@ def test_a_frozen_share_keeps_weights_and_statistics_of_the_first_convolutions_f
     assert not kept & {f"{blocks}.8._depthwise_conv.weight", f"{blocks}.8._bn2.running_var", "diagnosis.weight"}
 
 
+def test_what_is_frozen_drops_no_path():
+    network = _network(TrainingConfig(frozen_share=1)).train()
+    pixels = torch.from_numpy(_part().pixels)
+    with torch.no_grad():
+        assert torch.equal(network.feature_maps(pixels), network.feature_maps(pixels))
+
+
 def test_progress_is_told_of_every_step_and_epoch():
     steps, told = [], []
     network = _network(QUICK)

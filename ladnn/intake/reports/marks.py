@@ -92,7 +92,7 @@ _MAX_RANGE = 20
 _PART_WORD = re.compile(
     rf"\d{{1,3}}[a-z]{{0,2}}|(?:19|20)\d\d|[a-l]|{_ORDINAL}|{_MONTHS}"
     r"|january|february|march|april|june|july|august|september|october|november|december"
-    r"|(?:panel|image|picture|slice|scan|photo|row|column|part|sub|subfigure|figure|fig|day|patient|case|subject|series|frame)s?"
+    r"|(?:panel|image|picture|slice|scan|photo|row|column|part|sub|subfigure|figure|fig|day|d|patient|case|subject|series|frame)s?\d{0,3}"
     r"|(?:left|right|top|bottom|upper|lower|middle)(?:most)?|axial|coronal|sagittal|lung|mediastinal|window|level|lobe|chest|ct|hrct"
     r"|baseline|initial|first|last|before|after|treatment|therapy|transfusion|follow|followup|up|re|recheck\w*|reexam\w*"
     r"|check\w*|exam\w*|discharge|admission|onset|at|in|on|of|to|and|the|no|number|id",

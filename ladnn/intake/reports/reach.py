@@ -29,7 +29,7 @@ _CONTAINED = re.compile(
 )
 _CONTAINED_BARE = re.compile(
     rf"{FINDING}[^,;:]*?\b(?:in|within|inside|on|around|near|next to|adjacent to|amid\w*|surrounded by)"
-    r"(?: (?!and|or|nor)[\w-]+){0,2} *\Z",
+    r"(?: (?!(?:and|or|nor)\b)[\w-]+){0,2} *\Z",
     re.IGNORECASE,
 )
 """Between findings no article is needed to tell that one lies in the other: "no consolidation within GGO"."""

@@ -28,11 +28,12 @@ def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
     """
     tracking = open_tracking(platform.settings)
     for number, cell in enumerate(cells, start=1):
-        say(f"cell {number} of {len(cells)}")
         try:
             for task in TASKS:
                 name = cell.variant(task).name
-                train_tracked(platform, cell.plan, name, f"{cell.cut} {name} seed {cell.seed}")
+                title = f"{cell.cut} {name} seed {cell.seed}"
+                train_tracked(platform, cell.plan, name, title)
+                say(f"  {title}: trained (cell {number} of {len(cells)})")
         except Exception:
             fail(platform.settings, cell.plan.retrain_id)
             raise

@@ -115,7 +115,7 @@ class _ReadySteps:
 
     def rate(self) -> float:
         """Return images/s of as many steps as an epoch has."""
-        with freed_memory_kept():
+        with freed_memory_kept(torch.device("cpu")):
             return N_TRAIN / _timed(self._steps)
 
     def _steps(self) -> None:

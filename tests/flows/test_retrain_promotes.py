@@ -115,7 +115,8 @@ def test_mlflow_loads_the_champion_and_agrees_with_predict(promoted: Promoted, m
     np.testing.assert_allclose(table["AirBr"].iloc[0], answer["lesions"]["AirBr"], atol=1e-6)
 
 
-def test_evaluate_scores_a_labelled_folder(promoted: Promoted, tmp_path: Path) -> None:
+def labelled_folder(promoted: Promoted, tmp_path: Path) -> tuple[str | Path, ...]:
+    """Write twelve labelled images; return the options that name them."""
     images = tmp_path / "images"
     images.mkdir()
     rows = []
@@ -123,7 +124,12 @@ def test_evaluate_scores_a_labelled_folder(promoted: Promoted, tmp_path: Path) -
         (images / f"{number}.png").write_bytes(image.read_bytes())
         rows.append({"image": f"{number}.png", "patient_id": f"p{number}", "covid": number % 2})
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
-    finished = promoted.home.run("evaluate", "--images", images, "--labels", tmp_path / "labels.csv", "--json")
+    return ("--images", images, "--labels", tmp_path / "labels.csv")
+
+
+def test_evaluate_scores_a_labelled_folder(promoted: Promoted, tmp_path: Path) -> None:
+    folder = labelled_folder(promoted, tmp_path)
+    finished = promoted.home.run("evaluate", *folder, "--json")
     assert finished.code == 0, finished.stderr
     assert finished.document["n_scored"] == 12
     assert finished.document["scores"]["diagnosis"]["auroc"]["n"] == 12
@@ -140,14 +146,8 @@ def test_ladnn_and_baseline_are_compared_beside_the_audit(promoted: Promoted, tm
     assert "ladnn - baseline" in printed.stdout
     assert "AUROC without the disease" in printed.stdout
 
-    images = tmp_path / "images"
-    images.mkdir()
-    rows = []
-    for number, image in enumerate(sorted(promoted.home.store.glob("inbox/*/0002.png"))[:12]):
-        (images / f"{number}.png").write_bytes(image.read_bytes())
-        rows.append({"image": f"{number}.png", "patient_id": f"p{number}", "covid": number % 2})
-    pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
-    asked = ("evaluate", "--model", "last", "--images", images, "--labels", tmp_path / "labels.csv")
+    folder = labelled_folder(promoted, tmp_path)
+    asked = ("evaluate", "--model", "last", *folder)
     document = promoted.home.run(*asked, "--json").document
     assert [item["model"] for item in document["models"]] == [v["name"] for v in promoted.first.document["variants"]]
     (retrain,) = document["retrains"]

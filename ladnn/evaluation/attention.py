@@ -113,7 +113,7 @@ def fine_maps(
         heads: of the same network.
         pixels: a preprocessed slice, uint8 (S, S); shifted, it is continued by its edge.
         labels: as for `attention_maps` (L).
-        fineness: points along a cell's side; the graph runs on its square plus one slices.
+        fineness: points along a cell's side; the graph runs on the slice itself and once for each other shift.
 
     Returns:
         float32 (L, fineness * h, fineness * w).
@@ -123,14 +123,19 @@ def fine_maps(
     """
     chosen = heads.select(heads.labels if labels is None else labels)
     _, maps = graph.logits_and_maps(pixels[None])
-    weights = channel_weights(maps, chosen.gradients(maps))
+    weights = channel_weights(maps, chosen.gradients(maps))[0]
     _, n_channels, height, width = maps.shape
+    rows, columns = (_shifts(fineness, len(pixels) / n_cells) for n_cells in (height, width))
+    summed = {(0, 0): weights @ maps[0].reshape(n_channels, -1).astype(np.float64)}
     fine = np.empty((len(chosen.labels), height, fineness, width, fineness))
-    for row, down in enumerate(_shifts(fineness, len(pixels) / height)):
-        across = _shifts(fineness, len(pixels) / width)
-        _, shifted = graph.logits_and_maps(np.stack([_shift(pixels, down, right) for right in across]))
-        summed = weights @ shifted.reshape(fineness, n_channels, height * width).astype(np.float64)
-        fine[:, :, row] = summed.reshape(fineness, -1, height, width).transpose(1, 2, 3, 0)
+    for row, down in enumerate(rows):
+        missing = [right for right in dict.fromkeys(columns) if (down, right) not in summed]
+        if missing:
+            _, shifted = graph.logits_and_maps(np.stack([_shift(pixels, down, right) for right in missing]))
+            for right, of_shift in zip(missing, shifted, strict=True):
+                summed[down, right] = weights @ of_shift.reshape(n_channels, -1).astype(np.float64)
+        for column, right in enumerate(columns):
+            fine[:, :, row, :, column] = summed[down, right].reshape(-1, height, width)
     return scale(np.maximum(fine, 0).reshape(-1, height * fineness, width * fineness))
 
 

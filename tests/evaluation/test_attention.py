@@ -148,6 +148,20 @@ def test_a_fine_map_interleaves_the_maps_of_the_slice_shifted_by_parts_of_a_cell
     np.testing.assert_allclose(fine, scale(expected), atol=1e-4)
 
 
+@pytest.mark.parametrize(("fineness", "n_slices"), [(1, 1), (2, 5), (3, 9)])
+def test_the_graph_runs_once_for_each_place_of_the_slice(
+    baseline: AttentionSource, monkeypatch: pytest.MonkeyPatch, fineness: int, n_slices: int
+) -> None:
+    (pixels,) = _slices(baseline.preprocessing, 1)
+    run, seen = baseline.graph.logits_and_maps, []
+    monkeypatch.setattr(baseline.graph, "logits_and_maps", lambda batch: seen.extend(batch) or run(batch))
+
+    maps = fine_maps(baseline.graph, baseline.heads, pixels, fineness=fineness)
+
+    assert len(seen) == len({piece.tobytes() for piece in seen}) == n_slices
+    assert maps.max() > 0.9
+
+
 def test_the_peak_of_a_map_on_the_picture_lies_at_the_middle_of_its_cell() -> None:
     map_ = np.zeros((7, 7), dtype=np.float32)
     map_[2, 5] = 1

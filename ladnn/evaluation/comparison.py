@@ -1,6 +1,7 @@
 """Baseline against LA-DNN on the same images: means over seeds, and the paired difference with its interval."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -134,11 +135,16 @@ def compare_variants(
 
 def read_comparisons(store: ObjectStore, retrain_id: str) -> tuple[Comparison, ...]:
     """Return what `compare_validated` kept of a retrain; nothing before it did."""
-    return tuple(Comparison.model_validate(item) for item in read(store, retrain_id, _DOCUMENT) or ())
+    return _of_document(read(store, retrain_id, _DOCUMENT) or ())
 
 
 def compare_validated(store: ObjectStore, plan: Plan) -> tuple[Comparison, ...]:
-    """Compare the variants of a retrain on validation and keep it; nothing, before all of them are validated."""
+    """Compare the variants of a retrain on validation, or return what an earlier run compared.
+
+    Nothing is compared, nor kept, before all variants are validated.
+    """
+    if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
+        return _of_document(done)
     rows = rows_of(load_manifest(store, plan.dataset_version), "validation")
     labels, patients, cases = rows[DIAGNOSIS].to_numpy(dtype=np.float64), list(rows["group"]), {}
     for variant in plan.config.variants:
@@ -147,8 +153,11 @@ def compare_validated(store: ObjectStore, plan: Plan) -> tuple[Comparison, ...]:
             return ()
         cases[variant.name] = known_cases(labels, scored.probabilities_of(rows)[:, 0], patients)
     compared = compare_variants(plan.config, cases, sampling_of(plan.config.evaluation, plan.config.seed))
-    kept = keep(store, plan.retrain_id, _DOCUMENT, [item.model_dump(mode="json") for item in compared])
-    return tuple(Comparison.model_validate(item) for item in kept)
+    return _of_document(keep(store, plan.retrain_id, _DOCUMENT, [item.model_dump(mode="json") for item in compared]))
+
+
+def _of_document(items: Iterable[Any]) -> tuple[Comparison, ...]:
+    return tuple(Comparison.model_validate(item) for item in items)
 
 
 def _auroc(cases: Cases, weights: Weights) -> Weights:

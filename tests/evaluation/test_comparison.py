@@ -11,6 +11,7 @@ from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.comparison import compare_validated, compare_variants, read_comparisons
 from ladnn.evaluation.scored import Scored, keep_scored, validation_scores
 from ladnn.labels import DIAGNOSIS, LABELS
+from ladnn.retrain import document_key
 from ladnn.statistics import Bootstrap
 
 SAMPLING = Bootstrap(n_replicates=300, confidence=0.95, seed=1)
@@ -106,3 +107,5 @@ def test_a_retrain_is_compared_once_all_of_it_is_validated(platform):
     assert (compared.backbone, compared.auroc.baseline.value) == ("efficientnet_lite0", 1)
     assert compared.auroc.ladnn.value == pytest.approx(platform.validated.scores.diagnosis.auroc.value)
     assert read_comparisons(platform.store, platform.retrain_id) == (compared,)
+    (platform.home / "store" / document_key(platform.retrain_id, validation_scores(baseline.name))).unlink()
+    assert compare_validated(platform.store, platform.plan) == (compared,)  # without the scores: it is not done again

@@ -121,8 +121,8 @@ def _check_parity(frozen: _WithMaps, data: bytes) -> None:
     determined = np.max(rounding, axis=0) < PARITY_TOLERANCE / 10  # NaN is not
     if not determined.any():
         raise TrainingError(
-            f"on {len(pixels)} of {len(pixels)} phantoms the network's outputs are not finite, or mere rounding; look for "
-            "weights that are not finite or a training that diverged"
+            "the network cannot be compared with its graph: on every phantom its outputs are not finite, or mere rounding; "
+            "look for weights that are not finite or a training that diverged"
         )
     pixels, expected, scales = pixels[determined], [a[determined] for a in expected], [a[determined] for a in scales]
     graph = InferenceGraph(data)

@@ -2,24 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from ladnn_command import Finished, Home, write_config
+from ladnn_command import Home, write_config
+from promoted_home import Promoted
 
 SMALL = {"training": {"epochs": 5, "batch_size": 16, "learning_rate": 1e-3}, "gates": {"min_auroc": 0.5}}
-
-
-@dataclass(frozen=True)
-class Promoted:
-    """A home with a champion, the command that made it, and what its processes connected to."""
-
-    home: Home
-    config: Path
-    first: Finished
-    corrupted: str
-    connections: Path | None
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Promoted
 from ladnn_command import Home, write_config
+from promoted_home import Promoted
 
 from ladnn.intake.contribution import FORMAT, ContributedImage, Study
 from ladnn.intake.decode import encode_canonical

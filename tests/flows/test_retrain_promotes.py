@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Promoted
 from mlflow.tracking import MlflowClient
+from promoted_home import Promoted
 
 pytestmark = pytest.mark.slow
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from real_data import COVID_CT
 from s3_server import S3Server, running_s3_server
 
 from ladnn.store import ObjectStore, open_store
@@ -40,7 +41,6 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The COVID-CT collection (`metadata.csv`, `images/`), which is never part of this repository."""
-    folder = Path(__file__).parents[2] / "shared" / "data" / "covid-ct"
-    if not (folder / "metadata.csv").is_file():
-        pytest.skip(f"no COVID-CT collection at {folder}")
-    return folder
+    if not (COVID_CT / "metadata.csv").is_file():
+        pytest.skip(f"no COVID-CT collection at {COVID_CT}; name its folder in COVID_CT_DIR")
+    return COVID_CT

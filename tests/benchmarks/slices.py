@@ -1,12 +1,11 @@
 """The slices that benchmarks send: real ones where they are at hand, else made-up ones."""
 
-from pathlib import Path
-
 from factories import encoded, picture
+from real_data import COVID_CT
 
 N_SLICES = 10
 """A study."""
-_REAL = Path(__file__).parents[3] / "shared" / "data" / "covid-ct" / "images"
+_REAL = COVID_CT / "images"
 KIND = "real" if _REAL.is_dir() else "made-up"
 
 

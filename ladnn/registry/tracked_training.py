@@ -5,7 +5,7 @@ from ladnn.progress import progress_bar, say
 from ladnn.registry.provenance import log_provenance
 from ladnn.registry.retrain_runs import begin_variant, log_epoch
 from ladnn.registry.system_metrics import system_metrics
-from ladnn.registry.tracking import open_tracking
+from ladnn.registry.tracking import Tracking
 from ladnn.retrain import Plan
 from ladnn.training.devices import device_name
 from ladnn.training.fit import Progress
@@ -14,11 +14,12 @@ from ladnn.training.result import EpochRecord, describe_epoch, read_trained
 from ladnn.training.variant import variant_checkpoints
 
 
-def train_tracked(platform: Platform, plan: Plan, variant_name: str, title: str) -> None:
+def train_tracked(platform: Platform, tracking: Tracking, plan: Plan, variant_name: str, title: str) -> None:
     """Train a variant of a plan unless it is trained; its epochs, provenance and the machine's load end in its run.
 
     Args:
         platform: where the plan is kept.
+        tracking: where its runs are.
         plan: of a retrain or of a reproduction.
         variant_name: one of its variants.
         title: how a person is told of it.
@@ -32,7 +33,6 @@ def train_tracked(platform: Platform, plan: Plan, variant_name: str, title: str)
         variant_checkpoints(platform.store, plan.retrain_id, variant_name).discard()
         say(f"  {title}: trained before; kept")
         return
-    tracking = open_tracking(platform.settings)
     run_id = begin_variant(tracking, plan, variant_name)
     log_provenance(tracking, run_id, device_name())
 

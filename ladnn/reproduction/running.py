@@ -32,7 +32,7 @@ def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
             for task in TASKS:
                 name = cell.variant(task).name
                 title = f"{cell.cut} {name} seed {cell.seed}"
-                train_tracked(platform, cell.plan, name, title)
+                train_tracked(platform, tracking, cell.plan, name, title)
                 say(f"  {title}: trained (cell {number} of {len(cells)})")
         except Exception:
             fail(platform.settings, cell.plan.retrain_id)

@@ -153,6 +153,8 @@ class TrainingConfig(_Section):
     """Targets become smoothing/2 and 1 - smoothing/2."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
+    pooling: Literal["average", "statistics"] = "average"
+    """What heads see: means of the backbone's last maps, or means and deviations of maps from its middle on, cut there."""
     size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
     """Side of the network's input; None takes that of its ImageNet training."""
     canonical_form: bool = False

@@ -7,7 +7,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from ladnn.config import Augmentation
 
@@ -57,11 +57,34 @@ def vary(pixels: Tensor, variations: Tensor) -> Tensor:
     Returns:
         uint8 (B, S, S); black where the map reaches beyond the slice.
     """
-    images = pixels.float().div(255).unsqueeze(1)
-    grid = affine_grid(variations[:, :_N_AFFINE].view(-1, 2, 3), list(images.shape), align_corners=False)
-    images = grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    contrast, brightness, gamma = variations[:, _N_AFFINE:].T.reshape(3, -1, 1, 1, 1)
-    centre = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = ((images - centre) * contrast + centre + brightness).clamp(0, 1).pow(gamma)
-    grey: Tensor = images.mul(255).round().clamp(0, 255).to(torch.uint8).squeeze(1)
-    return grey
+    grid = _affine_grid(variations[:, :_N_AFFINE], pixels.shape[-1])
+    moved = grid_sample(pixels.float().unsqueeze(1), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    grey = moved.flatten(1)
+    tones = _tones(grey.mean(1, keepdim=True) / 255, variations[:, _N_AFFINE:])
+    varied: Tensor = tones.gather(1, grey.round_().long()).view_as(pixels)
+    return varied
+
+
+def _affine_grid(maps: Tensor, size_px: int) -> Tensor:
+    """Return where each pixel comes from, float32 (B, S, S, 2); torch's `affine_grid` multiplies matrices for it."""
+    centres = (torch.arange(size_px, device=maps.device) * 2 + 1) / size_px - 1
+    right, down, shift = maps.view(-1, 1, 1, 2, 3).unbind(-1)
+    grid: Tensor = right * centres.view(1, 1, -1, 1) + (down * centres.view(1, -1, 1, 1) + shift)
+    return grid
+
+
+def _tones(centre: Tensor, changes: Tensor) -> Tensor:
+    """Return what becomes of each of 256 greys: powers of a table are fewer than powers of pixels.
+
+    Args:
+        centre: mean grey of each slice as a share of white, float32 (B, 1).
+        changes: contrast, brightness and gamma, float32 (B, 3).
+
+    Returns:
+        uint8 (B, 256).
+    """
+    contrast, brightness, gamma = changes.T.unsqueeze(-1).unbind()
+    greys = torch.arange(256, device=changes.device) / 255
+    tones = ((greys - centre) * contrast + centre + brightness).clamp(0, 1).pow(gamma)
+    greys = tones.mul(255).round()
+    return greys.to(torch.uint8)

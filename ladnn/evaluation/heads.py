@@ -10,6 +10,7 @@ from safetensors.numpy import load as load_tensors
 
 from ladnn.errors import BundleError
 from ladnn.labels import DIAGNOSIS, LABELS
+from ladnn.model.graph import VARIANCE_FLOOR
 
 _VGG_POOL = 7
 """Side of the grid that VGG's adaptive average pooling leaves (torchvision.models.vgg)."""
@@ -27,17 +28,19 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The linear heads of a network and, for VGG-16, the fully connected layers before them.
+    """The linear heads of a network with what lies between the maps and them.
 
     Attributes:
         labels: label of each row of `weight`.
-        weight: float32 (L, E).
-        layers: fully connected layers, first to last; empty where the embedding is the maps' average.
+        weight: float32 (L, E); for the maps' means and deviations, per unit of each (L, 2 C).
+        layers: fully connected layers, first to last; empty where the maps are pooled alone.
+        with_deviations: the heads see the maps' standard deviations beside their means.
     """
 
     labels: tuple[str, ...]
     weight: Floats
     layers: tuple[Layer, ...] = ()
+    with_deviations: bool = False
 
     @classmethod
     def read(cls, weights: bytes) -> "Heads":
@@ -58,7 +61,10 @@ class Heads:
             name = f"embedding.{len(layers)}"
             layers.append(Layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"]))
         weight = np.concatenate(rows)
-        return cls(LABELS[: len(weight)], weight, tuple(layers))
+        spread = tensors.get("embedding.spread")
+        if spread is not None:
+            weight = weight / spread
+        return cls(LABELS[: len(weight)], weight, tuple(layers), spread is not None)
 
     def select(self, labels: Sequence[str]) -> "Heads":
         """Return the heads of these labels, in their order.
@@ -79,9 +85,11 @@ class Heads:
         """Return the derivative of each logit with respect to the feature maps (N, C, h, w).
 
         An average and a linear head have the same one everywhere, weight / (h * w): it comes as (1, L, C, 1, 1). Of
-        fully connected layers it is (N, L, C, h, w).
+        deviations and of fully connected layers it is (N, L, C, h, w).
         """
         height, width = maps.shape[2:]
+        if self.with_deviations:
+            return self._gradient_of_statistics(maps)
         if not self.layers:
             alike: NDArray[np.float64] = self.weight[None, :, :, None, None] / np.float64(height * width)
             return alike
@@ -91,6 +99,14 @@ class Heads:
         grid = of_pooled.reshape(len(maps), len(self.labels), maps.shape[1], _VGG_POOL, _VGG_POOL)
         gradients: NDArray[np.float64] = np.einsum("ph,nlcpq,qw->nlchw", down, grid, across, optimize=True)
         return gradients
+
+    def _gradient_of_statistics(self, maps: Floats) -> NDArray[np.float64]:
+        """A value moves its map's mean by 1 / n, and the deviation by its own, in deviations, / n."""
+        of_mean, of_deviation = np.split(self.weight.astype(np.float64)[None, :, :, None, None], 2, axis=2)
+        own = maps - maps.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+        deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
+        gradient: NDArray[np.float64] = of_mean + of_deviation * (own / deviation)[:, None]
+        return gradient / np.float64(own[0, 0].size)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:
         """Go through the layers and back: (N, in) -> (N, L, in)."""

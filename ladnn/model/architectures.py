@@ -5,11 +5,13 @@ Each function takes a constructor and a state dict of the whole ImageNet network
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ladnn.model.weights import State
 
@@ -22,17 +24,48 @@ class Extractor(NamedTuple):
     Attributes:
         features: module (B, 3, S, S) float32 -> the last feature maps, after their activation, (B, C, h, w).
         embedding: fully connected layers between the maps and the heads; none where the maps are averaged.
+        layers: the parts of `features` by name, first to last.
     """
 
     features: nn.Module
-    embedding: tuple[nn.Linear, ...] = ()
+    embedding: tuple[nn.Linear, ...]
+    layers: dict[str, nn.Module]
+
+    def stages(self, names: Collection[str]) -> "Stages":
+        """Return the network up to the last of some layers, whose maps it gives; the rest is left behind."""
+        order = list(self.layers)
+        n_kept = max(order.index(name) for name in names) + 1
+        return Stages({name: self.layers[name] for name in order[:n_kept]}, names)
+
+
+class Stages(nn.Module):
+    """Layers of a backbone that gives the maps of several of them, laid over each other."""
+
+    def __init__(self, layers: dict[str, nn.Module], wanted: Collection[str]) -> None:
+        """Take layers, first to last, and the names of those whose maps are wanted."""
+        super().__init__()
+        self.layers = nn.Sequential(OrderedDict(layers))
+        self._wanted = frozenset(wanted)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the maps of (B, 3, S, S) images, (B, C, h, w): smaller ones are brought to the size of the first.
+
+        Each of their cells is repeated, which leaves a map's mean and standard deviation as they are.
+        """
+        found: list[Tensor] = []
+        for name, layer in self.layers.named_children():
+            images = layer(images)
+            if name in self._wanted:
+                found.append(images)
+        size = found[0].shape[2:]
+        return torch.cat([maps if maps.shape[2:] == size else interpolate(maps, size) for maps in found], dim=1)
 
 
 def resnet(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:
     """Keep a torchvision ResNet up to its global pooling."""
     network = _loaded(constructor(), state)
-    kept = [(name, child) for name, child in network.named_children() if name not in {"avgpool", "fc"}]
-    return Extractor(nn.Sequential(OrderedDict(kept)))
+    kept = OrderedDict((name, child) for name, child in network.named_children() if name not in {"avgpool", "fc"})
+    return _sequence(nn.Sequential(kept))
 
 
 def densenet(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:
@@ -41,24 +74,32 @@ def densenet(constructor: Callable[[], nn.Module], state: State | None) -> Extra
         state = {_OLD_DENSE_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items()}
     features = _child(_loaded(constructor(), state), "features")
     features.add_module("relu5", nn.ReLU(inplace=True))
-    return Extractor(features)
+    layers: dict[str, nn.Module] = {}
+    for (
+        name,
+        child,
+    ) in features.named_children():  # transitions part by part: the maps of a block are no activations yet
+        parts = child.named_children() if name.startswith("transition") else ()
+        layers |= {f"{name}_{part}": module for part, module in parts} or {name: child}
+    return Extractor(features, (), layers)
 
 
 def efficientnet(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:
     """Keep the convolutional part of a torchvision EfficientNet."""
-    return Extractor(_child(_loaded(constructor(), state), "features"))
+    return _sequence(_child(_loaded(constructor(), state), "features"))
 
 
 def vgg(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:
     """Keep a torchvision VGG with both of its hidden fully connected layers."""
     network = _loaded(constructor(), state)
     *hidden, _ = (layer for layer in _child(network, "classifier").children() if isinstance(layer, nn.Linear))
-    return Extractor(_child(network, "features"), tuple(hidden))
+    return _sequence(_child(network, "features"), tuple(hidden))
 
 
 def efficientnet_lite(constructor: Callable[[], EfficientNet], state: State | None) -> Extractor:
     """Keep the convolutional part of an EfficientNet of `efficientnet_lite_pytorch`."""
-    return Extractor(_LiteMaps(_loaded(constructor(), state)))
+    maps = _LiteMaps(_loaded(constructor(), state))
+    return Extractor(maps, (), maps.layers())
 
 
 class _LiteMaps(nn.Module):
@@ -74,6 +115,17 @@ class _LiteMaps(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.network.extract_features(images)
         return maps
+
+    def layers(self) -> dict[str, nn.Module]:
+        """Return stem, blocks, numbered from 1, and head; called by themselves, blocks never drop their path."""
+        network = self.network
+        blocks = {f"block{number}": block for number, block in enumerate(network._blocks, start=1)}
+        stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
+        return {"stem": stem, **blocks, "head": nn.Sequential(network._conv_head, network._bn1, network._swish)}
+
+
+def _sequence(features: nn.Module, embedding: tuple[nn.Linear, ...] = ()) -> Extractor:
+    return Extractor(features, embedding, dict(features.named_children()))
 
 
 def _loaded(network: nn.Module, state: State | None) -> nn.Module:

@@ -18,6 +18,7 @@ from ladnn.config import TrainingConfig
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import ConfigError
 from ladnn.model.architectures import Extractor, densenet, efficientnet, efficientnet_lite, resnet, vgg
+from ladnn.model.pooling import AveragePooling, Embedding, FullyConnected, StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import Download, Package, State, WeightsFile
 
@@ -34,20 +35,29 @@ class Backbone:
         n_channels: channels of its last feature maps.
         architecture: makes its parts from a state dict, or with random weights.
         weights: that state dict, after ImageNet training.
-        embedding: how its maps become the heads' input: averaged, or pooled to 7 x 7 and fully connected twice.
+        stages: layers from the middle of the network on, with their channels, whose maps `pooling = "statistics"`
+            takes in place of the last ones.
     """
 
     preprocessing: Preprocessing
     n_channels: int
     architecture: Callable[[State | None], Extractor]
     weights: WeightsFile
-    embedding: Literal["pooled", "fully_connected"] = "pooled"
+    stages: dict[str, int]
 
     def input(self, training: TrainingConfig) -> Preprocessing:
         """Return what a recipe shows to it: in training, evaluation and service alike."""
         form = CanonicalForm() if training.canonical_form else None
         size_px = training.size_px or self.preprocessing.size_px
         return self.preprocessing.model_copy(update={"size_px": size_px, "form": form})
+
+    def pooled(self, extractor: Extractor, training: TrainingConfig) -> tuple[nn.Module, Embedding]:
+        """Return what makes the maps that a recipe looks at, and what becomes of them before the heads."""
+        if training.pooling == "statistics":
+            return extractor.stages(self.stages), StatisticsPooling(sum(self.stages.values()))
+        if extractor.embedding:
+            return extractor.features, FullyConnected(extractor.embedding, training.dropout)
+        return extractor.features, AveragePooling(self.n_channels)
 
     def build(self, seed: int, state: State | None = None) -> Extractor:
         """Make its parts, on the CPU, from a state dict or with random weights; torch's generator is left alone."""
@@ -69,7 +79,7 @@ def _torchvision(size_px: int, interpolation: Literal["bilinear", "bicubic"]) ->
     )
 
 
-def _lite(number: int, size_px: int, sha256: str) -> Backbone:
+def _lite(number: int, size_px: int, sha256: str, stages: dict[str, int]) -> Backbone:
     """Describe an EfficientNet-Lite.
 
     Size and (x - 127) / 128: TensorFlow TPU repository, models/official/efficientnet/lite/efficientnet_lite_builder.py.
@@ -89,6 +99,7 @@ def _lite(number: int, size_px: int, sha256: str) -> Backbone:
             ),
             sha256,
         ),
+        stages=stages,
     )
 
 
@@ -99,16 +110,17 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=_torchvision(224, "bilinear"),
         n_channels=512,
         architecture=partial(vgg, models.vgg16),
+        stages={"23": 512, "30": 512},
         weights=WeightsFile(
             Download(models.VGG16_Weights.IMAGENET1K_V1.url),
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         ),
-        embedding="fully_connected",
     ),
     "resnet18": Backbone(
         preprocessing=_torchvision(224, "bilinear"),
         n_channels=512,
         architecture=partial(resnet, models.resnet18),
+        stages={"layer2": 128, "layer3": 256},
         weights=WeightsFile(
             Download(models.ResNet18_Weights.IMAGENET1K_V1.url),
             "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
@@ -118,6 +130,7 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=_torchvision(224, "bilinear"),
         n_channels=2048,
         architecture=partial(resnet, models.resnet50),
+        stages={"layer2": 512, "layer3": 1024},
         weights=WeightsFile(
             Download(models.ResNet50_Weights.IMAGENET1K_V1.url),
             "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
@@ -127,6 +140,7 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=_torchvision(224, "bilinear"),
         n_channels=1024,
         architecture=partial(densenet, models.densenet121),
+        stages={"transition2_relu": 512, "transition3_relu": 1024},
         weights=WeightsFile(
             Download(models.DenseNet121_Weights.IMAGENET1K_V1.url),
             "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
@@ -136,12 +150,14 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=_torchvision(224, "bilinear"),
         n_channels=1664,
         architecture=partial(densenet, models.densenet169),
+        stages={"transition2_relu": 512, "transition3_relu": 1280},
         weights=WeightsFile(Download(models.DenseNet169_Weights.IMAGENET1K_V1.url), "b2777c0a"),
     ),
     "efficientnet_b0": Backbone(
         preprocessing=_torchvision(224, "bicubic"),
         n_channels=1280,
         architecture=partial(efficientnet, models.efficientnet_b0),
+        stages={"4": 80, "5": 112, "6": 192},
         weights=WeightsFile(
             Download(models.EfficientNet_B0_Weights.IMAGENET1K_V1.url),
             "7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
@@ -151,11 +167,27 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=_torchvision(240, "bicubic"),
         n_channels=1280,
         architecture=partial(efficientnet, models.efficientnet_b1),
+        stages={"4": 80, "5": 112, "6": 192},
         weights=WeightsFile(Download(models.EfficientNet_B1_Weights.IMAGENET1K_V1.url), "bac287d4"),
     ),
-    "efficientnet_lite0": _lite(0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-    "efficientnet_lite1": _lite(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    "efficientnet_lite2": _lite(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    "efficientnet_lite0": _lite(
+        0,
+        224,
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        {"block8": 80, "block11": 112, "block14": 192},
+    ),
+    "efficientnet_lite1": _lite(
+        1,
+        240,
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        {"block11": 80, "block15": 112, "block19": 192},
+    ),
+    "efficientnet_lite2": _lite(
+        2,
+        260,
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        {"block11": 88, "block15": 120, "block19": 208},
+    ),
 }
 
 

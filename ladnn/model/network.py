@@ -8,16 +8,13 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, relu
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LESIONS
-from ladnn.model.architectures import Extractor
 from ladnn.model.backbones import backbone
+from ladnn.model.pooling import Embedding, StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
-
-_POOLED_SIDE = 7  # of torchvision's average pooling before fully connected layers
 
 
 class LADNN(nn.Module):
@@ -30,16 +27,20 @@ class LADNN(nn.Module):
     std: Tensor
 
     def __init__(
-        self, extractor: Extractor, n_channels: int, preprocessing: Preprocessing, dropout: float, with_lesions: bool
+        self,
+        features: nn.Module,
+        embedding: Embedding,
+        preprocessing: Preprocessing,
+        dropout: float,
+        with_lesions: bool,
     ) -> None:
         """Put the parts together.
 
         Args:
-            extractor: parts of the backbone.
-            n_channels: channels of its last feature maps.
-            preprocessing: its input's size and normalisation.
-            dropout: probability of dropping, in training, an input of the heads or of a fully connected layer but the
-                first.
+            features: the backbone: normalised images (B, 3, S, S) -> maps (B, C, h, w).
+            embedding: maps -> the heads' input.
+            preprocessing: the backbone's input: size and normalisation.
+            dropout: probability of dropping, in training, an input of the heads.
             with_lesions: add the lesion head.
         """
         super().__init__()
@@ -47,12 +48,16 @@ class LADNN(nn.Module):
         # Not persistent: the constants belong to the preprocessing, not to the learned weights.
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
-        self.features = extractor.features
-        self.embedding = nn.ModuleList(extractor.embedding)
+        self.features = features
+        self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
-        n_features = extractor.embedding[-1].out_features if extractor.embedding else n_channels
-        self.diagnosis = nn.Linear(n_features, 1)
-        self.lesions = nn.Linear(n_features, len(LESIONS)) if with_lesions else None
+        self.diagnosis = nn.Linear(embedding.n_features, 1)
+        self.lesions = nn.Linear(embedding.n_features, len(LESIONS)) if with_lesions else None
+        if isinstance(embedding, StatisticsPooling):  # comparable inputs: a start at 0 leaves nothing to the seed
+            for head in (self.diagnosis, self.lesions):
+                if head is not None:
+                    nn.init.zeros_(head.weight)
+                    nn.init.zeros_(head.bias)
 
     def freeze(self, share: float) -> None:
         """Keep the backbone's first convolutions, and what lies before the next one, as they are, also in training.
@@ -79,24 +84,14 @@ class LADNN(nn.Module):
         return self
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
-        """Return the last feature maps, float (B, C, h, w), of uint8 (B, S, S) pixels."""
+        """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels."""
         images = (pixels.to(self.mean.dtype).unsqueeze(1) - self.mean) / self.std
         maps: Tensor = self.features(images)
         return maps
 
-    def embed(self, maps: Tensor) -> Tensor:
-        """Return the heads' input, float (B, E): the maps' means, or what the fully connected layers make of them."""
-        if not self.embedding:
-            return maps.mean(dim=(2, 3))
-        first, *others = self.embedding
-        values = relu(first(adaptive_avg_pool2d(maps, _POOLED_SIDE).flatten(1)))
-        for layer in others:
-            values = relu(layer(self.dropout(values)))
-        return values
-
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""
-        embedding = self.dropout(self.embed(maps))
+        embedding = self.dropout(self.embedding(maps))
         diagnosis: Tensor = self.diagnosis(embedding)
         return diagnosis if self.lesions is None else torch.cat([diagnosis, self.lesions(embedding)], dim=1)
 
@@ -128,11 +123,10 @@ def build_network(variant: Variant, training: TrainingConfig, seed: int, weights
     """
     chosen = backbone(variant.backbone)
     extractor = chosen.build(seed, weights.read(chosen.weights) if training.weights == "imagenet" else None)
+    features, embedding = chosen.pooled(extractor, training)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = LADNN(
-            extractor, chosen.n_channels, chosen.input(training), training.dropout, with_lesions=variant.task == "ladnn"
-        )
+        network = LADNN(features, embedding, chosen.input(training), training.dropout, variant.task == "ladnn")
     if training.weights == "imagenet":  # random layers are not worth keeping
         network.freeze(training.frozen_share)
     return network

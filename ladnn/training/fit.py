@@ -72,6 +72,8 @@ def fit(
         try:
             if checkpoints is not None and (before := checkpoints.latest()) is not None:
                 loop.take_up(before)
+            else:
+                loop.fit_pooling()
             _run(loop, validation, training, progress if accelerator.is_main_process else Progress(), checkpoints)
         finally:
             loop.release()

@@ -10,9 +10,18 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from ladnn.config import TrainingConfig
-from ladnn.dataset.pipeline import Batch, LabelledPixels, Shard, TrainingSampler, n_training_batches, random_seed
+from ladnn.dataset.pipeline import (
+    Batch,
+    LabelledPixels,
+    Shard,
+    TrainingSampler,
+    evaluation_batches,
+    n_training_batches,
+    random_seed,
+)
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN
+from ladnn.model.pooling import StatisticsPooling, statistics
 from ladnn.training.batch_norm import share_batch_norm
 from ladnn.training.checkpoint import Checkpoint
 from ladnn.training.devices import peak_memory_bytes
@@ -22,6 +31,7 @@ from ladnn.training.step import Gradients
 from ladnn.training.watch import auroc, watch
 
 _DROPOUT_STREAM = 3  # the pipeline draws from 1 and 2
+_MOST_FITTED = 2000  # slices say enough of means and deviations
 
 
 class NonFiniteLossError(TrainingError):
@@ -74,6 +84,18 @@ class Loop:
     def epoch(self) -> int:
         """Number of the epoch under way, from 1."""
         return self.step // self._n_batches + 1
+
+    def fit_pooling(self) -> None:
+        """Let the pooling take what it needs of the slices, as they are, before the first step."""
+        pooling = self.network.embedding
+        if not isinstance(pooling, StatisticsPooling):
+            return
+        self.network.eval()
+        rows = np.linspace(0, len(self._train.pixels) - 1, min(len(self._train.pixels), _MOST_FITTED)).astype(int)
+        shown = LabelledPixels(self._train.pixels[rows], self._train.labels[rows])
+        with torch.no_grad():
+            batches = evaluation_batches(shown, self._training.batch_size, self.accelerator.device)
+            pooling.fit(torch.cat([statistics(self.network.feature_maps(pixels)) for pixels in batches]))
 
     def steps(self) -> Iterator[bool]:
         """Do what is left of the epoch, a step at a time; yield whether it was the epoch's last.

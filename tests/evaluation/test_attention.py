@@ -26,12 +26,13 @@ from ladnn.labels import LABELS
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import LADNN, build_network
+from ladnn.model.pooling import StatisticsPooling, statistics
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
 from ladnn.phantoms.study import generate_study
 
 SIZE_PX = 128
-_QUICK = ("resnet18",)
+_QUICK = {("resnet18", "average"), ("efficientnet_lite0", "statistics")}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,17 +43,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(n_threads)
 
 
-def _network(backbone: str, task: str = "ladnn") -> LADNN:
+def _network(backbone: str, task: str = "ladnn", pooling: str = "average") -> LADNN:
     """Random weights whose batch-norm statistics fit the slices, as after training, so that maps are not all but 0."""
     variant = Variant(backbone=backbone, task=task)
-    network = build_network(variant, TrainingConfig(weights="random"), 5, WeightsSource())
+    network = build_network(variant, TrainingConfig(weights="random", pooling=pooling), 5, WeightsSource())
     network.preprocessing = network.preprocessing.model_copy(update={"size_px": SIZE_PX})
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # an average over all batches
+    pixels = torch.from_numpy(_slices(network.preprocessing, 8))
     with torch.no_grad():
-        network.train()(torch.from_numpy(_slices(network.preprocessing, 8)))
-    return network.eval()
+        network.train()(pixels)
+        if isinstance(network.eval().embedding, StatisticsPooling):
+            network.embedding.fit(statistics(network.feature_maps(pixels)))
+            for head in (network.diagnosis, network.lesions):  # they begin at 0
+                nn.init.normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(1))
+    return network
 
 
 def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
@@ -88,10 +94,15 @@ def _reference(network: LADNN) -> Iterator[Callable[[np.ndarray, int], tuple[np.
 
 
 @pytest.mark.parametrize(
-    "backbone", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
+    ("backbone", "pooling"),
+    [
+        pytest.param(name, pooling, marks=() if (name, pooling) in _QUICK else pytest.mark.slow)
+        for name in BACKBONES
+        for pooling in ("average", "statistics")
+    ],
 )
-def test_maps_equal_those_of_an_independent_implementation(backbone: str) -> None:
-    network = _network(backbone)
+def test_maps_equal_those_of_an_independent_implementation(backbone: str, pooling: str) -> None:
+    network = _network(backbone, pooling=pooling)
     source = AttentionSource.of_files(export_onnx(network), weights_to_safetensors(network), network.preprocessing)
     pixels = _slices(network.preprocessing, 3)
 

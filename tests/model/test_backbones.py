@@ -15,6 +15,7 @@ from ladnn.config import TrainingConfig, Variant
 from ladnn.errors import ConfigError
 from ladnn.model.backbones import BACKBONES, backbone
 from ladnn.model.network import LADNN, build_network
+from ladnn.model.pooling import FullyConnected, statistics
 from ladnn.model.weights import WeightsSource
 
 LITE = [name for name in BACKBONES if "lite" in name]
@@ -52,18 +53,38 @@ def test_the_paper_s_seven_and_three_that_need_no_network():
 def test_maps_and_embedding_are_those_of_torchvision(name):
     original = with_lively_statistics(models.get_model(name))
     entry = BACKBONES[name]
-    network = LADNN(entry.build(1, original.state_dict()), entry.n_channels, entry.preprocessing, 0.2, False).eval()
+    pooled = entry.pooled(entry.build(1, original.state_dict()), TrainingConfig())
+    network = LADNN(*pooled, entry.preprocessing, 0.2, False).eval()
     seen = []
     *_, classifier = (module for module in original.modules() if isinstance(module, nn.Linear))
     classifier.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
     with torch.no_grad():
         maps = network.features(images(64))
         original(images(64))
-        torch.testing.assert_close(network.embed(maps), seen[0])
+        torch.testing.assert_close(network.embedding(maps), seen[0])
     assert maps.shape[:2] == (2, entry.n_channels)
-    assert (entry.embedding == "fully_connected") == bool(network.embedding)
+    assert isinstance(network.embedding, FullyConnected) == (name == "vgg16")
     assert network.diagnosis.in_features == classifier.in_features
     assert [norm.eps for norm in norms(network)] == [norm.eps for norm in norms(original)]
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
+)
+def test_stages_are_the_maps_of_the_layers_that_they_name(name):
+    entry, (whole, cut) = BACKBONES[name], (BACKBONES[name].build(1) for _ in range(2))
+    seen = {}
+    for layer in entry.stages:
+        whole.layers[layer].register_forward_hook(lambda _, __, maps, layer=layer: seen.update({layer: maps.clone()}))
+    with torch.no_grad():
+        with_lively_statistics(whole.features)(images(128))
+        joined = with_lively_statistics(cut.stages(entry.stages))(images(128))
+    parts = joined.split(list(entry.stages.values()), dim=1)
+    for (layer, maps), part in zip(seen.items(), parts, strict=True):
+        assert maps.shape[1] == entry.stages[layer]
+        times = joined.shape[2] // maps.shape[2]
+        torch.testing.assert_close(part, maps.repeat_interleave(times, 2).repeat_interleave(times, 3))
+        torch.testing.assert_close(statistics(part), statistics(maps), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

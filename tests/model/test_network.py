@@ -33,7 +33,7 @@ def test_averaged_maps_are_the_heads_input(trained_like):
     maps = torch.rand(2, 1280, 3, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         pooled = maps.mean((2, 3))
-        torch.testing.assert_close(trained_like.embed(maps), pooled)
+        torch.testing.assert_close(trained_like.embedding(maps), pooled)
         expected = torch.cat([head(pooled) for head in (trained_like.diagnosis, trained_like.lesions)], 1)
         torch.testing.assert_close(trained_like.classify(maps), expected)
 
@@ -49,8 +49,8 @@ def test_vgg_keeps_its_fully_connected_layers_by_the_names_that_its_weights_have
     with torch.no_grad():
         first = torch.relu(maps.flatten(1) @ state["embedding.0.weight"].T + state["embedding.0.bias"])
         second = torch.relu(first @ state["embedding.1.weight"].T + state["embedding.1.bias"])
-        torch.testing.assert_close(network.eval().embed(maps), second)
-        assert not torch.equal(network.train().embed(maps), second)  # dropped out between the two
+        torch.testing.assert_close(network.eval().embedding(maps), second)
+        assert not torch.equal(network.train().embedding(maps), second)  # dropped out between the two
 
 
 def test_the_heads_depend_on_the_seed_alone():

@@ -11,6 +11,7 @@ from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.weights import WeightsSource
+from ladnn.training.checkpoint import Checkpoints
 from ladnn.training.fit import Progress, fit
 from ladnn.training.loop import NonFiniteLossError
 from ladnn.training.schedule import learning_rate_factor
@@ -97,6 +98,38 @@ def test_a_frozen_share_keeps_weights_and_statistics_of_the_first_convolutions_f
     blocks = "features.network._blocks"
     assert {"features.network._conv_stem.weight", f"{blocks}.7._bn2.running_var"} <= kept
     assert not kept & {f"{blocks}.8._depthwise_conv.weight", f"{blocks}.8._bn2.running_var", "diagnosis.weight"}
+
+
+def test_statistics_of_the_training_part_are_0_and_1_on_average_before_the_first_step_and_their_scale_stays():
+    training = TrainingConfig(epochs=2, batch_size=4, pooling="statistics", frozen_share=1, dropout=0)
+    network, part = _network(training), _part()
+    fit(network, part, part, training, seed=1)
+    with torch.no_grad():
+        inputs = network.embedding(network.feature_maps(torch.from_numpy(part.pixels)))
+        assert inputs.shape == (len(part.pixels), network.diagnosis.in_features)
+        torch.testing.assert_close(inputs.mean(0), torch.zeros(inputs.shape[1]), atol=1e-3, rtol=0)
+        deviations = inputs.std(0, correction=0)
+        assert ((deviations - 1).abs() < 1e-3).float().mean() > 0.9  # others hardly differ between these slices
+        assert (deviations < 1 + 1e-3).all()
+    assert network.diagnosis.weight.abs().max() > 0
+
+
+def test_statistics_pooling_learns_the_same_when_taken_up(file_store):
+    training = TrainingConfig(epochs=2, batch_size=4, weights="random", pooling="statistics")
+    whole, killed, again = (_network(training) for _ in range(3))
+
+    def stop(done: int, _n_steps: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    fit(whole, _part(), _part(4), training, 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(killed, _part(), _part(4), training, 1, Progress(on_step=stop), Checkpoints(file_store, "r/v"))
+    fit(again, _part(), _part(4), training, 1, checkpoints=Checkpoints(file_store, "r/v"))
+
+    state = again.state_dict()
+    assert "embedding.spread" in state
+    assert all(torch.equal(tensor, state[name]) for name, tensor in whole.state_dict().items())
 
 
 def test_what_is_frozen_drops_no_path():

@@ -85,7 +85,7 @@ class Heads:
         """Return the derivative of each logit with respect to the feature maps (N, C, h, w).
 
         An average and a linear head have the same one everywhere, weight / (h * w): it comes as (1, L, C, 1, 1). Of
-        deviations and of fully connected layers it is (N, L, C, h, w).
+        deviations (of maps above 0, then below it) and of fully connected layers it is (N, L, C, h, w).
         """
         height, width = maps.shape[2:]
         if self.with_deviations:
@@ -102,11 +102,14 @@ class Heads:
 
     def _gradient_of_statistics(self, maps: Floats) -> NDArray[np.float64]:
         """A value moves its map's mean by 1 / n, and the deviation by its own, in deviations, / n."""
+        above, below = np.split(maps, 2, axis=1)
+        maps = above - below
         of_mean, of_deviation = np.split(self.weight.astype(np.float64)[None, :, :, None, None], 2, axis=2)
         own = maps - maps.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
         deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
         gradient: NDArray[np.float64] = of_mean + of_deviation * (own / deviation)[:, None]
-        return gradient / np.float64(own[0, 0].size)
+        gradient /= own[0, 0].size
+        return np.concatenate([gradient, -gradient], axis=2)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:
         """Go through the layers and back: (N, in) -> (N, L, in)."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, relu
 
 from ladnn.model.weights import State
 
@@ -39,7 +39,11 @@ class Extractor(NamedTuple):
 
 
 class Stages(nn.Module):
-    """Layers of a backbone that gives the maps of several of them, laid over each other."""
+    """Layers of a backbone that gives the maps of several of them, laid over each other, their signs apart.
+
+    Maps in the middle of a network have both signs. Grad-CAM++ presumes that none is negative: it takes a place where a
+    map is low for one that the map does not speak of.
+    """
 
     def __init__(self, layers: dict[str, nn.Module], wanted: Collection[str]) -> None:
         """Take layers, first to last, and the names of those whose maps are wanted."""
@@ -48,9 +52,9 @@ class Stages(nn.Module):
         self._wanted = frozenset(wanted)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the maps of (B, 3, S, S) images, (B, C, h, w): smaller ones are brought to the size of the first.
+        """Return the maps of (B, 3, S, S) images: what is above 0, then what is below it, (B, 2 C, h, w).
 
-        Each of their cells is repeated, which leaves a map's mean and standard deviation as they are.
+        Smaller maps are brought to the size of the first: each cell is repeated, which leaves mean and deviation alone.
         """
         found: list[Tensor] = []
         for name, layer in self.layers.named_children():
@@ -58,7 +62,8 @@ class Stages(nn.Module):
             if name in self._wanted:
                 found.append(images)
         size = found[0].shape[2:]
-        return torch.cat([maps if maps.shape[2:] == size else interpolate(maps, size) for maps in found], dim=1)
+        maps = torch.cat([part if part.shape[2:] == size else interpolate(part, size) for part in found], dim=1)
+        return torch.cat([relu(maps), relu(-maps)], dim=1)
 
 
 def resnet(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:

@@ -57,7 +57,7 @@ def _network(backbone: str, task: str = "ladnn", pooling: str = "average") -> LA
         if isinstance(network.eval().embedding, StatisticsPooling):
             network.embedding.fit(statistics(network.feature_maps(pixels)))
             for head in (network.diagnosis, network.lesions):  # they begin at 0
-                nn.init.normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(1))
+                nn.init.normal_(head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
     return network
 
 

@@ -138,7 +138,7 @@ class TrainingConfig(_Section):
     backbone_rate: float = Field(default=1.0, ge=0, le=1)
     """The backbone's learning rate as a share of the heads'."""
     frozen_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the backbone's convolutions, from the input on, that stay as ImageNet left them, with batch norm."""
+    """Share of the convolutions in use, from the input on, that stay as ImageNet left them, with batch norm."""
     frozen_epochs: int = Field(default=0, ge=0)
     """First epochs in which only the heads learn: the backbone stays as it is, its batch-norm statistics too."""
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)

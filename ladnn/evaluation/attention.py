@@ -1,7 +1,7 @@
 """Attention maps: where in a slice a logit comes from, by Grad-CAM++, from the served files and without torch.
 
 Chattopadhay, Sarkar, Howlader, Balasubramanian: Grad-CAM++, WACV 2018, arXiv:1710.11063, equations 7 and 19. Their
-gradient needs no automatic differentiation here: what follows the last feature maps is written out in `ladnn.model`.
+gradient needs no automatic differentiation here: what follows the maps is written out in `ladnn.evaluation.heads`.
 """
 
 from collections.abc import Sequence
@@ -67,9 +67,9 @@ class AttentionSource:
 
 
 def attention_maps(
-    graph: InferenceGraph, heads: Heads, pixels: Pixels, labels: Sequence[str] | None = None, batch_size: int = 16
+    graph: InferenceGraph, heads: Heads, pixels: Pixels, labels: Sequence[str] | None = None, batch_size: int = 4
 ) -> Maps:
-    """Return one map for each slice and label, at the resolution of the last feature maps.
+    """Return one map for each slice and label, at the resolution of the maps that the heads see.
 
     A map is the ReLU of the weighted sum of the feature maps, scaled to [0, 1]; it is all zero where nothing in the
     slice speaks for the label. Each is scaled by itself: compare places within a map, not values between maps.
@@ -90,7 +90,7 @@ def attention_maps(
     chosen = heads.select(heads.labels if labels is None else labels)
     pieces = []
     for start in range(0, max(len(pixels), 1), batch_size):
-        _, maps = graph.logits_and_maps(pixels[start : start + batch_size])
+        maps = _seen(graph, chosen, pixels[start : start + batch_size])
         pieces.append(scale(grad_cam_plus_plus(maps, chosen.gradients(maps))))
     return np.concatenate(pieces)
 
@@ -122,8 +122,9 @@ def fine_maps(
         BundleError: the network has no head for a label.
     """
     chosen = heads.select(heads.labels if labels is None else labels)
-    _, maps = graph.logits_and_maps(pixels[None])
-    weights = channel_weights(maps, chosen.gradients(maps))[0]
+    maps = _seen(graph, chosen, pixels[None])
+    one_by_one = (chosen.select([label]).gradients(maps) for label in chosen.labels)  # all at once may take gigabytes
+    weights = np.concatenate([channel_weights(maps, gradients)[0] for gradients in one_by_one])
     _, n_channels, height, width = maps.shape
     rows, columns = (_shifts(fineness, len(pixels) / n_cells) for n_cells in (height, width))
     summed = {(0, 0): weights @ maps[0].reshape(n_channels, -1).astype(np.float64)}
@@ -131,12 +132,17 @@ def fine_maps(
     for row, down in enumerate(rows):
         missing = [right for right in dict.fromkeys(columns) if (down, right) not in summed]
         if missing:
-            _, shifted = graph.logits_and_maps(np.stack([_shift(pixels, down, right) for right in missing]))
+            shifted = _seen(graph, chosen, np.stack([_shift(pixels, down, right) for right in missing]))
             for right, of_shift in zip(missing, shifted, strict=True):
                 summed[down, right] = weights @ of_shift.reshape(n_channels, -1).astype(np.float64)
         for column, right in enumerate(columns):
             fine[:, :, row, :, column] = summed[down, right].reshape(-1, height, width)
     return scale(np.maximum(fine, 0).reshape(-1, height * fineness, width * fineness))
+
+
+def _seen(graph: InferenceGraph, heads: Heads, pixels: Pixels) -> Maps:
+    _, maps = graph.logits_and_maps(pixels)
+    return heads.non_negative(maps)
 
 
 def _shifts(fineness: int, cell_px: float) -> list[int]:
@@ -163,7 +169,7 @@ def grad_cam_plus_plus(maps: NDArray[np.float32], gradients: NDArray[np.float64]
     """
     n, n_channels, height, width = maps.shape
     summed = channel_weights(maps, gradients) @ maps.reshape(n, n_channels, height * width).astype(np.float64)
-    positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(n, -1, height, width)
+    positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(*summed.shape[:2], height, width)
     return positive
 
 

@@ -1,4 +1,4 @@
-"""What follows the last feature maps of a network, in numpy: its heads, and the gradient of their logits."""
+"""What follows the maps that the heads of a network see, in numpy: pooling, heads, and the gradient of their logits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -81,11 +81,18 @@ class Heads:
         rows = [self.labels.index(label) for label in labels]
         return replace(self, labels=tuple(labels), weight=self.weight[rows])
 
+    def non_negative(self, maps: Floats) -> Floats:
+        """Return maps (N, C, h, w) as attention weighs them; of two signs what is above 0, then what is below, (N, 2 C, h, w).
+
+        Grad-CAM++ presumes maps that follow a ReLU: a place where a map is low would be one that it says nothing of.
+        """
+        return np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=1) if self.with_deviations else maps
+
     def gradients(self, maps: Floats) -> NDArray[np.float64]:
-        """Return the derivative of each logit with respect to the feature maps (N, C, h, w).
+        """Return the derivative of each logit with respect to `non_negative` maps (N, C, h, w).
 
         An average and a linear head have the same one everywhere, weight / (h * w): it comes as (1, L, C, 1, 1). Of
-        deviations (of maps above 0, then below it) and of fully connected layers it is (N, L, C, h, w).
+        deviations and of fully connected layers it is (N, L, C, h, w).
         """
         height, width = maps.shape[2:]
         if self.with_deviations:
@@ -108,7 +115,7 @@ class Heads:
         own = maps - maps.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
         deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
         gradient: NDArray[np.float64] = of_mean + of_deviation * (own / deviation)[:, None]
-        gradient /= own[0, 0].size
+        gradient /= maps.shape[2] * maps.shape[3]
         return np.concatenate([gradient, -gradient], axis=2)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, relu
+from torch.nn.functional import interpolate
 
 from ladnn.model.weights import State
 
@@ -39,11 +39,7 @@ class Extractor(NamedTuple):
 
 
 class Stages(nn.Module):
-    """Layers of a backbone that gives the maps of several of them, laid over each other, their signs apart.
-
-    Maps in the middle of a network have both signs. Grad-CAM++ presumes that none is negative: it takes a place where a
-    map is low for one that the map does not speak of.
-    """
+    """Layers of a backbone that gives the maps of several of them, laid over each other."""
 
     def __init__(self, layers: dict[str, nn.Module], wanted: Collection[str]) -> None:
         """Take layers, first to last, and the names of those whose maps are wanted."""
@@ -52,9 +48,10 @@ class Stages(nn.Module):
         self._wanted = frozenset(wanted)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the maps of (B, 3, S, S) images: what is above 0, then what is below it, (B, 2 C, h, w).
+        """Return the maps of (B, 3, S, S) images, (B, C, h, w): smaller ones are brought to the size of the first.
 
-        Smaller maps are brought to the size of the first: each cell is repeated, which leaves mean and deviation alone.
+        Each cell is repeated. Where the sizes divide, this leaves a map's mean and deviation alone; elsewhere its last
+        row and column, which lie half outside of the image, count less.
         """
         found: list[Tensor] = []
         for name, layer in self.layers.named_children():
@@ -62,8 +59,7 @@ class Stages(nn.Module):
             if name in self._wanted:
                 found.append(images)
         size = found[0].shape[2:]
-        maps = torch.cat([part if part.shape[2:] == size else interpolate(part, size) for part in found], dim=1)
-        return torch.cat([relu(maps), relu(-maps)], dim=1)
+        return torch.cat([maps if maps.shape[2:] == size else interpolate(maps, size) for maps in found], dim=1)
 
 
 def resnet(constructor: Callable[[], nn.Module], state: State | None) -> Extractor:
@@ -80,10 +76,8 @@ def densenet(constructor: Callable[[], nn.Module], state: State | None) -> Extra
     features = _child(_loaded(constructor(), state), "features")
     features.add_module("relu5", nn.ReLU(inplace=True))
     layers: dict[str, nn.Module] = {}
-    for (
-        name,
-        child,
-    ) in features.named_children():  # transitions part by part: the maps of a block are no activations yet
+    # Transitions part by part, since a block's maps are no activations yet.
+    for name, child in features.named_children():
         parts = child.named_children() if name.startswith("transition") else ()
         layers |= {f"{name}_{part}": module for part, module in parts} or {name: child}
     return Extractor(features, (), layers)

@@ -41,8 +41,8 @@ class _WithMaps(nn.Module):
 def export_onnx(network: LADNN) -> bytes:
     """Export a network to ONNX and compare the two.
 
-    `pixels` uint8 (batch, S, S) -> `logits` float32 (batch, 6 or 1) and `maps` float32 (batch, C, h, w), the last
-    feature maps.
+    `pixels` uint8 (batch, S, S) -> `logits` float32 (batch, 6 or 1) and `maps` float32 (batch, C, h, w), those that
+    the heads see.
 
     The network itself is not changed. The same weights and versions give the same bytes.
 

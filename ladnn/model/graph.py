@@ -86,8 +86,8 @@ class InferenceGraph:
             batch_size: as in `logits`.
 
         Returns:
-            The logits, and the last feature maps, after their activation, float32 (N, *maps_shape), which take some
-            hundred kilobytes a slice.
+            The logits, and the maps that the heads see, float32 (N, *maps_shape), which take hundreds of kilobytes a
+            slice, or megabytes.
 
         Raises:
             BundleError: the slices have another type or size than the graph.

@@ -43,7 +43,7 @@ class FullyConnected(nn.ModuleList):
 
 
 class StatisticsPooling(nn.Module):
-    """The mean and the standard deviation of maps, made comparable: over slices they were 0 and 1 on average.
+    """The mean and the standard deviation of each map, shifted and scaled to mean 0 and deviation 1 over training slices.
 
     A lesion is a small part of a slice: it moves a map's deviation more than its mean. From the frames of speech:
     Snyder, Garcia-Romero, Povey, Khudanpur, Interspeech 2017, doi:10.21437/Interspeech.2017-620, section 2.2.
@@ -53,19 +53,19 @@ class StatisticsPooling(nn.Module):
     spread: Tensor
 
     def __init__(self, n_channels: int) -> None:
-        """Pool so many maps of two signs; until it is fitted, their statistics stay as they are."""
+        """Pool so many maps; until it is fitted, their statistics stay as they are."""
         super().__init__()
         self.n_features = 2 * n_channels
         self.register_buffer("centre", torch.zeros(self.n_features))
         self.register_buffer("spread", torch.ones(self.n_features))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the means, then the deviations, float (B, 2 C) of maps (B, 2 C, h, w)."""
+        """Return the means, then the deviations, float (B, 2 C) of maps (B, C, h, w)."""
         return (statistics(maps) - self.centre) / self.spread
 
     @torch.no_grad()
     def fit(self, found: Tensor) -> None:
-        """Take centre and spread from the `statistics` (N, 2 C) of slices.
+        """Take centre and spread from the `statistics` (N, 2 C) of slices, of a network in evaluation mode.
 
         They stay while the network learns, so that no slice's logits depend on the others of its batch.
         """
@@ -78,13 +78,7 @@ Embedding = AveragePooling | FullyConnected | StatisticsPooling
 
 
 def statistics(maps: Tensor) -> Tensor:
-    """Return the mean of each map, then the deviations, float (B, 2 C).
-
-    Args:
-        maps: what is above 0, then what is below it, (B, 2 C, h, w); see `Stages`.
-    """
-    above, below = maps.chunk(2, dim=1)
-    maps = above - below
+    """Return the mean of each map, then the standard deviations, float (B, 2 C) of maps (B, C, h, w)."""
     if maps.dtype in (torch.float16, torch.bfloat16):
         maps = maps.float()  # in which a variance next to a large mean would be lost
     variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)

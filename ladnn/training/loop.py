@@ -31,7 +31,7 @@ from ladnn.training.step import Gradients
 from ladnn.training.watch import auroc, watch
 
 _DROPOUT_STREAM = 3  # the pipeline draws from 1 and 2
-_MOST_FITTED = 2000  # slices say enough of means and deviations
+_MOST_FITTED = 1000  # slices say enough of means and deviations
 
 
 class NonFiniteLossError(TrainingError):
@@ -93,8 +93,9 @@ class Loop:
         self.network.eval()
         rows = np.linspace(0, len(self._train.pixels) - 1, min(len(self._train.pixels), _MOST_FITTED)).astype(int)
         shown = LabelledPixels(self._train.pixels[rows], self._train.labels[rows])
-        with torch.no_grad():
-            batches = evaluation_batches(shown, self._training.batch_size, self.accelerator.device)
+        with torch.no_grad(), self.accelerator.autocast():
+            size = self._gradients.micro_batch or self._training.batch_size
+            batches = evaluation_batches(shown, size, self.accelerator.device)
             pooling.fit(torch.cat([statistics(self.network.feature_maps(pixels)) for pixels in batches]))
 
     def steps(self) -> Iterator[bool]:

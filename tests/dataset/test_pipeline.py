@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import affine_grid, grid_sample
 
 from ladnn.config import Augmentation
 from ladnn.dataset.augmentation import draw_variations, vary
@@ -51,6 +52,18 @@ def test_an_epoch_depends_on_seed_and_epoch_alone():
     assert not torch.equal(epoch_of(2, 1), first)
     assert torch.equal(torch.random.get_rng_state(), drawn)
     torch.random.set_rng_state(before)
+
+
+def test_a_variation_is_torch_s_affine_map_then_contrast_brightness_and_gamma():
+    pixels = torch.from_numpy(_part(16, 40).pixels)
+    variations = draw_variations(16, Augmentation(), torch.Generator().manual_seed(3))
+    grid = affine_grid(variations[:, :6].view(-1, 2, 3), [16, 1, 40, 40], align_corners=False)
+    moved = grid_sample(pixels.double().unsqueeze(1), grid.double(), align_corners=False)
+    contrast, brightness, gamma = variations[:, 6:].double().T.reshape(3, -1, 1, 1, 1)
+    centre = moved.mean((1, 2, 3), keepdim=True) / 255
+    expected = ((moved.round() / 255 - centre) * contrast + centre + brightness).clamp(0, 1).pow(gamma) * 255
+    differences = (vary(pixels, variations).double() - expected.squeeze(1)).abs()
+    assert (differences > 0.51).double().mean() < 0.001  # where a moved grey lies between two
 
 
 def test_augmentation_leaves_the_source_alone_and_keeps_the_subject_in_view():

@@ -56,7 +56,7 @@ def _network(backbone: str, task: str = "ladnn", pooling: str = "average") -> LA
         network.train()(pixels)
         if isinstance(network.eval().embedding, StatisticsPooling):
             network.embedding.fit(statistics(network.feature_maps(pixels)))
-            for head in (network.diagnosis, network.lesions):  # they begin at 0
+            for head in filter(None, (network.diagnosis, network.lesions)):  # they begin at 0
                 nn.init.normal_(head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
     return network
 
@@ -66,14 +66,19 @@ def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
 
 
 class _OfMaps(nn.Module):
-    """The network behind a layer that the reference can hook: the maps themselves."""
+    """The network behind a layer that the reference can hook: the maps, those of both signs taken apart."""
 
     def __init__(self, network: LADNN) -> None:
         super().__init__()
         self.network, self.maps = network, nn.Identity()
+        self.of_two_signs = isinstance(network.embedding, StatisticsPooling)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network.classify(self.maps(self.network.features(images)))
+        maps = self.network.features(images)
+        if not self.of_two_signs:
+            return self.network.classify(self.maps(maps))
+        above, below = self.maps(torch.cat([maps.relu(), (-maps).relu()], 1)).chunk(2, 1)
+        return self.network.classify(above - below)
 
 
 @contextmanager
@@ -107,7 +112,7 @@ def test_maps_equal_those_of_an_independent_implementation(backbone: str, poolin
     pixels = _slices(network.preprocessing, 3)
 
     maps = attention_maps(source.graph, source.heads, pixels)
-    _, features = source.graph.logits_and_maps(pixels)
+    features = source.heads.non_negative(source.graph.logits_and_maps(pixels)[1])
 
     assert maps.shape == (3, len(LABELS), *source.graph.maps_shape[1:])
     with _reference(network) as reference:
@@ -199,3 +204,10 @@ def test_a_map_lies_on_the_part_of_the_picture_that_the_network_saw() -> None:
     assert stretched[0, -1] == stretched.max() == placed.max() == pytest.approx(1, abs=1e-6)
     margins = (placed[:40], placed[:, -80:])  # which the canonical form cuts off
     assert not any(margin.any() for margin in margins)
+
+
+def test_no_slices_have_no_maps() -> None:
+    network = _network("efficientnet_lite0", "baseline", "statistics")
+    source = AttentionSource.of_files(export_onnx(network), weights_to_safetensors(network), network.preprocessing)
+    maps = attention_maps(source.graph, source.heads, np.empty((0, SIZE_PX, SIZE_PX), np.uint8))
+    assert maps.shape == (0, 1, *source.graph.maps_shape[1:])

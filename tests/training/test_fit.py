@@ -115,7 +115,7 @@ def test_statistics_of_the_training_part_are_0_and_1_on_average_before_the_first
 
 
 def test_statistics_pooling_learns_the_same_when_taken_up(file_store):
-    training = TrainingConfig(epochs=2, batch_size=4, weights="random", pooling="statistics")
+    training = TrainingConfig(epochs=2, batch_size=4, pooling="statistics", frozen_share=0.79)
     whole, killed, again = (_network(training) for _ in range(3))
 
     def stop(done: int, _n_steps: int) -> None:

@@ -139,6 +139,8 @@ class TrainingConfig(_Section):
     """The backbone's learning rate as a share of the heads'."""
     frozen_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the convolutions in use, from the input on, that stay as ImageNet left them, with batch norm."""
+    frozen_batch_norm: bool = False
+    """Normalise by ImageNet's means and variances, not by each batch's; batch norm's scales and shifts are learned."""
     frozen_epochs: int = Field(default=0, ge=0)
     """First epochs in which only the heads learn: the backbone stays as it is, its batch-norm statistics too."""
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)
@@ -154,7 +156,9 @@ class TrainingConfig(_Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
     pooling: Literal["average", "statistics"] = "average"
-    """What heads see: means of the backbone's last maps, or means and deviations of maps from its middle on, cut there."""
+    """What heads see: means of the last maps, or statistics by region of maps from the middle on; heads are then probes first."""
+    probe_penalty: float = Field(default=0.03, gt=0)
+    """Heads of statistics start as logistic regressions; each adds half of this times its squared weights to its mean loss."""
     size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
     """Side of the network's input; None takes that of its ImageNet training."""
     canonical_form: bool = False

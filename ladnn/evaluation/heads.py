@@ -1,5 +1,6 @@
 """What follows the maps that the heads of a network see, in numpy: pooling, heads, and the gradient of their logits."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from safetensors.numpy import load as load_tensors
 
 from ladnn.errors import BundleError
 from ladnn.labels import DIAGNOSIS, LABELS
-from ladnn.model.graph import VARIANCE_FLOOR
+from ladnn.model.regions import VARIANCE_FLOOR, middle_columns
 
 _VGG_POOL = 7
 """Side of the grid that VGG's adaptive average pooling leaves (torchvision.models.vgg)."""
@@ -32,15 +33,15 @@ class Heads:
 
     Attributes:
         labels: label of each row of `weight`.
-        weight: float32 (L, E); for the maps' means and deviations, per unit of each (L, 2 C).
+        weight: float32 (L, E); for statistics of the maps, per unit of each, (L, 4 C).
         layers: fully connected layers, first to last; empty where the maps are pooled alone.
-        with_deviations: the heads see the maps' standard deviations beside their means.
+        of_statistics: the heads see means and standard deviations of the maps' middle and sides.
     """
 
     labels: tuple[str, ...]
     weight: Floats
     layers: tuple[Layer, ...] = ()
-    with_deviations: bool = False
+    of_statistics: bool = False
 
     @classmethod
     def read(cls, weights: bytes) -> "Heads":
@@ -82,11 +83,16 @@ class Heads:
         return replace(self, labels=tuple(labels), weight=self.weight[rows])
 
     def non_negative(self, maps: Floats) -> Floats:
-        """Return maps (N, C, h, w) as attention weighs them; of two signs what is above 0, then what is below, (N, 2 C, h, w).
+        """Return maps (N, C, h, w) as attention weighs them; for statistics taken apart, (N, 4 C, h, w).
 
-        Grad-CAM++ presumes maps that follow a ReLU: a place where a map is low would be one that it says nothing of.
+        Grad-CAM++ weighs each map as a whole, and presumes that it follows a ReLU. So a map of two signs, a low value of
+        which would be one that it says nothing of, becomes two, and what is pooled apart is weighed apart: what is above
+        0 in the middle, below 0 there, and the same at the sides; each is 0 outside of its region.
         """
-        return np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=1) if self.with_deviations else maps
+        if not self.of_statistics:
+            return maps
+        signs = np.maximum(maps, 0), np.maximum(-maps, 0)
+        return np.concatenate([np.where(region, sign, 0) for region in _regions(maps) for sign in signs], axis=1)
 
     def gradients(self, maps: Floats) -> NDArray[np.float64]:
         """Return the derivative of each logit with respect to `non_negative` maps (N, C, h, w).
@@ -95,7 +101,7 @@ class Heads:
         deviations and of fully connected layers it is (N, L, C, h, w).
         """
         height, width = maps.shape[2:]
-        if self.with_deviations:
+        if self.of_statistics:
             return self._gradient_of_statistics(maps)
         if not self.layers:
             alike: NDArray[np.float64] = self.weight[None, :, :, None, None] / np.float64(height * width)
@@ -107,16 +113,25 @@ class Heads:
         gradients: NDArray[np.float64] = np.einsum("ph,nlcpq,qw->nlchw", down, grid, across, optimize=True)
         return gradients
 
-    def _gradient_of_statistics(self, maps: Floats) -> NDArray[np.float64]:
-        """A value moves its map's mean by 1 / n, and the deviation by its own, in deviations, / n."""
-        above, below = np.split(maps, 2, axis=1)
-        maps = above - below
-        of_mean, of_deviation = np.split(self.weight.astype(np.float64)[None, :, :, None, None], 2, axis=2)
-        own = maps - maps.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
-        deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
-        gradient: NDArray[np.float64] = of_mean + of_deviation * (own / deviation)[:, None]
-        gradient /= maps.shape[2] * maps.shape[3]
-        return np.concatenate([gradient, -gradient], axis=2)
+    def _gradient_of_statistics(self, parts: Floats) -> NDArray[np.float64]:
+        """A value moves the mean of its n by 1 / n, and their deviation by its own, in deviations, / n."""
+        gradients = []
+        for region, signs, weight in zip(
+            _regions(parts),
+            np.split(parts, 2, axis=1),
+            np.split(self.weight.astype(np.float64), 2, axis=1),
+            strict=True,
+        ):
+            above, below = np.split(signs[..., region], 2, axis=1)
+            values = above - below
+            of_mean, of_deviation = np.split(weight[None, :, :, None, None], 2, axis=2)
+            own = values - values.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+            deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
+            gradient = np.zeros((len(parts), len(self.labels), values.shape[1], *parts.shape[2:]))
+            gradient[..., region] = of_mean + of_deviation * (own / deviation)[:, None]
+            gradient[..., region] /= math.prod(own.shape[2:])
+            gradients += [gradient, -gradient]
+        return np.concatenate(gradients, axis=2)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:
         """Go through the layers and back: (N, in) -> (N, L, in)."""
@@ -129,6 +144,13 @@ class Heads:
             gradient = (gradient * passes[:, None, :]) @ layer.weight
         result: Floats = gradient
         return result
+
+
+def _regions(maps: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which columns of maps (..., w) lie in their middle, and which at their sides."""
+    is_middle = np.zeros(maps.shape[-1], dtype=bool)
+    is_middle[middle_columns(maps.shape[-1])] = True
+    return is_middle, ~is_middle
 
 
 def _pooling(size: int) -> NDArray[np.float64]:

@@ -13,8 +13,6 @@ from ladnn.labels import LABELS
 Floats = npt.NDArray[np.float32]
 PIXELS, LOGITS, MAPS = "pixels", "logits", "maps"
 """Names of the graph's input and outputs."""
-VARIANCE_FLOOR = 1e-4
-"""Added to a map's variance before its root is taken, which has no slope at 0."""
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own log
 
 

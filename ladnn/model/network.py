@@ -54,17 +54,23 @@ class LADNN(nn.Module):
         self.diagnosis = nn.Linear(embedding.n_features, 1)
         self.lesions = nn.Linear(embedding.n_features, len(LESIONS)) if with_lesions else None
         if isinstance(embedding, StatisticsPooling):  # comparable inputs: a start at 0 leaves nothing to the seed
-            for head in (self.diagnosis, self.lesions):
-                if head is not None:
-                    nn.init.zeros_(head.weight)
-                    nn.init.zeros_(head.bias)
+            for head in self.heads():
+                nn.init.zeros_(head.weight)
+                nn.init.zeros_(head.bias)
+        self._keeps_batch_statistics = False
 
-    def freeze(self, share: float) -> None:
-        """Keep the backbone's first convolutions, and what lies before the next one, as they are, also in training.
+    def heads(self) -> tuple[nn.Linear, ...]:
+        """Return the heads in the order of the logits."""
+        return (self.diagnosis,) if self.lesions is None else (self.diagnosis, self.lesions)
+
+    def freeze(self, share: float, batch_statistics: bool) -> None:
+        """Keep a part of the backbone as it is, also in training.
 
         Args:
-            share: of its convolutions, from the input on, 0 to 1.
+            share: of its convolutions, from the input on, 0 to 1, with what lies before the next one.
+            batch_statistics: keep batch norm's means and variances everywhere; its scales and shifts are learned.
         """
+        self._keeps_batch_statistics = batch_statistics
         layers = [m for m in self.features.modules() if next(m.parameters(recurse=False), None) is not None]
         convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
         for layer in layers[: [*convolutions, len(layers)][round(share * len(convolutions))]]:
@@ -79,7 +85,8 @@ class LADNN(nn.Module):
         super().train(mode)
         for module in self.features.modules():
             parameters = list(module.parameters())
-            if parameters and not any(parameter.requires_grad for parameter in parameters):
+            is_kept = self._keeps_batch_statistics and isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm))
+            if is_kept or (parameters and not any(parameter.requires_grad for parameter in parameters)):
                 module.eval()
         return self
 
@@ -128,5 +135,5 @@ def build_network(variant: Variant, training: TrainingConfig, seed: int, weights
         torch.default_generator.manual_seed(seed)
         network = LADNN(features, embedding, chosen.input(training), training.dropout, variant.task == "ladnn")
     if training.weights == "imagenet":  # random layers are not worth keeping
-        network.freeze(training.frozen_share)
+        network.freeze(training.frozen_share, training.frozen_batch_norm)
     return network

@@ -1,4 +1,4 @@
-"""What becomes of feature maps before the heads: means, fully connected layers, or means and deviations."""
+"""What becomes of feature maps before the heads: means, fully connected layers, or statistics of regions."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, dropout, relu
 
-from ladnn.model.graph import VARIANCE_FLOOR
+from ladnn.model.regions import VARIANCE_FLOOR, middle_columns
 
 _POOLED_SIDE = 7  # of torchvision's average pooling before fully connected layers
 _LEAST_SPREAD = 1e-3  # of a statistic that is the same in all slices
@@ -43,10 +43,12 @@ class FullyConnected(nn.ModuleList):
 
 
 class StatisticsPooling(nn.Module):
-    """The mean and the standard deviation of each map, shifted and scaled to mean 0 and deviation 1 over training slices.
+    """Statistics of each map's middle and sides, shifted and scaled to mean 0 and deviation 1 over training slices.
 
-    A lesion is a small part of a slice: it moves a map's deviation more than its mean. From the frames of speech:
-    Snyder, Garcia-Romero, Povey, Khudanpur, Interspeech 2017, doi:10.21437/Interspeech.2017-620, section 2.2.
+    A lesion is a small part of a slice: it moves a map's deviation more than its mean (pooling of both, over the frames
+    of speech: Snyder, Garcia-Romero, Povey, Khudanpur, Interspeech 2017, doi:10.21437/Interspeech.2017-620, section
+    2.2). The lungs lie at the sides, the mediastinum in the middle: taken apart, what it looks like does not blur what
+    the lungs look like, and is what they are compared with.
     """
 
     centre: Tensor
@@ -55,17 +57,17 @@ class StatisticsPooling(nn.Module):
     def __init__(self, n_channels: int) -> None:
         """Pool so many maps; until it is fitted, their statistics stay as they are."""
         super().__init__()
-        self.n_features = 2 * n_channels
+        self.n_features = 4 * n_channels
         self.register_buffer("centre", torch.zeros(self.n_features))
         self.register_buffer("spread", torch.ones(self.n_features))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the means, then the deviations, float (B, 2 C) of maps (B, C, h, w)."""
+        """Return float (B, 4 C) of maps (B, C, h, w), in the order of `statistics`."""
         return (statistics(maps) - self.centre) / self.spread
 
     @torch.no_grad()
     def fit(self, found: Tensor) -> None:
-        """Take centre and spread from the `statistics` (N, 2 C) of slices, of a network in evaluation mode.
+        """Take centre and spread from the `statistics` (N, 4 C) of slices, of a network in evaluation mode.
 
         They stay while the network learns, so that no slice's logits depend on the others of its batch.
         """
@@ -78,8 +80,18 @@ Embedding = AveragePooling | FullyConnected | StatisticsPooling
 
 
 def statistics(maps: Tensor) -> Tensor:
-    """Return the mean of each map, then the standard deviations, float (B, 2 C) of maps (B, C, h, w)."""
+    """Return means and standard deviations of maps (B, C, h, w): of their middle columns, then of those beside.
+
+    Returns:
+        float (B, 4 C): means and deviations of the middle, means and deviations of the sides.
+    """
     if maps.dtype in (torch.float16, torch.bfloat16):
         maps = maps.float()  # in which a variance next to a large mean would be lost
-    variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
-    return torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], dim=1)
+    middle = middle_columns(maps.shape[3])
+    sides = torch.cat([maps[..., : middle.start], maps[..., middle.stop :]], dim=3)
+    return torch.cat([*_moments(maps[..., middle]), *_moments(sides)], dim=1)
+
+
+def _moments(region: Tensor) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(region, dim=(2, 3), correction=0)
+    return mean, (variance + VARIANCE_FLOOR).sqrt()

@@ -73,7 +73,7 @@ def fit(
             if checkpoints is not None and (before := checkpoints.latest()) is not None:
                 loop.take_up(before)
             else:
-                loop.fit_pooling()
+                loop.begin()
             _run(loop, validation, training, progress if accelerator.is_main_process else Progress(), checkpoints)
         finally:
             loop.release()

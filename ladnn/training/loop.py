@@ -15,23 +15,22 @@ from ladnn.dataset.pipeline import (
     LabelledPixels,
     Shard,
     TrainingSampler,
-    evaluation_batches,
     n_training_batches,
     random_seed,
 )
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN
-from ladnn.model.pooling import StatisticsPooling, statistics
+from ladnn.model.pooling import StatisticsPooling
 from ladnn.training.batch_norm import share_batch_norm
 from ladnn.training.checkpoint import Checkpoint
 from ladnn.training.devices import peak_memory_bytes
+from ladnn.training.probe import probe
 from ladnn.training.result import EpochRecord
 from ladnn.training.schedule import make_optimizer, set_learning_rates
 from ladnn.training.step import Gradients
 from ladnn.training.watch import auroc, watch
 
 _DROPOUT_STREAM = 3  # the pipeline draws from 1 and 2
-_MOST_FITTED = 1000  # slices say enough of means and deviations
 
 
 class NonFiniteLossError(TrainingError):
@@ -85,18 +84,10 @@ class Loop:
         """Number of the epoch under way, from 1."""
         return self.step // self._n_batches + 1
 
-    def fit_pooling(self) -> None:
-        """Let the pooling take what it needs of the slices, as they are, before the first step."""
-        pooling = self.network.embedding
-        if not isinstance(pooling, StatisticsPooling):
-            return
-        self.network.eval()
-        rows = np.linspace(0, len(self._train.pixels) - 1, min(len(self._train.pixels), _MOST_FITTED)).astype(int)
-        shown = LabelledPixels(self._train.pixels[rows], self._train.labels[rows])
-        with torch.no_grad(), self.accelerator.autocast():
-            size = self._gradients.micro_batch or self._training.batch_size
-            batches = evaluation_batches(shown, size, self.accelerator.device)
-            pooling.fit(torch.cat([statistics(self.network.feature_maps(pixels)) for pixels in batches]))
+    def begin(self) -> None:
+        """Fit what is fitted before the first step; all processes must call it."""
+        if isinstance(self.network.embedding, StatisticsPooling):
+            probe(self.network, self._train, self._training, self.accelerator)
 
     def steps(self) -> Iterator[bool]:
         """Do what is left of the epoch, a step at a time; yield whether it was the epoch's last.

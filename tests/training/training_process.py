@@ -1,7 +1,7 @@
 """A process that trains a small network, alone or as one of a torchrun job, to be killed or to end.
 
 Arguments: URL of the store, name of its checkpoints, file for the weights that it ends with, step at which it kills
-itself (0 for never), and precision of the arithmetic.
+itself (0 for never), precision of the arithmetic, and pooling.
 """
 
 import json
@@ -37,9 +37,10 @@ def parts() -> tuple[LabelledPixels, LabelledPixels]:
     return LabelledPixels(data.pixels[:11], labels[:11]), LabelledPixels(data.pixels[11:], labels[11:])
 
 
-def main(url: str, name: str, weights: str, kill_at: str, precision: str) -> None:
+def main(url: str, name: str, weights: str, kill_at: str, precision: str, pooling: str) -> None:
     torch.set_num_threads(1)
-    network = build_network(Variant(backbone="efficientnet_lite0", task="ladnn"), TRAINING, 3, WeightsSource())
+    training = TRAINING.model_copy(update={"pooling": pooling})
+    network = build_network(Variant(backbone="efficientnet_lite0", task="ladnn"), training, 3, WeightsSource())
     network.to(getattr(torch, precision))
     checkpoints = Checkpoints(open_store(url), name)
 
@@ -48,7 +49,7 @@ def main(url: str, name: str, weights: str, kill_at: str, precision: str) -> Non
             checkpoints.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    records = fit(network, *parts(), TRAINING, 1, Progress(on_step=on_step), checkpoints)
+    records = fit(network, *parts(), training, 1, Progress(on_step=on_step), checkpoints)
     if os.environ.get("RANK", "0") == "0":
         Path(weights).write_bytes(weights_to_safetensors(network))
         losses = [(record.train_diagnosis_loss, record.validation_lesions_loss) for record in records]

@@ -6,11 +6,13 @@ in `ladnn.settings`.
 
 import hashlib
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ladnn.errors import ConfigError
+
+Gamma = Annotated[float, Field(gt=0, le=10)]
 
 
 class _Section(BaseModel):
@@ -161,6 +163,8 @@ class TrainingConfig(_Section):
     """Heads of statistics start as logistic regressions; each adds half of this times its squared weights to its mean loss."""
     size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
     """Side of the network's input; None takes that of its ImageNet training."""
+    channel_gamma: tuple[Gamma, Gamma, Gamma] = Field(default=(1, 1, 1), strict=False)
+    """Powers of the grey that red, green and blue show: (0.6, 1, 1.6) is a brighter, the plain and a darker tone of a slice."""
     canonical_form: bool = False
     """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
     weights: Literal["imagenet", "random"] = "imagenet"

@@ -50,7 +50,7 @@ class Backbone:
         """Return what a recipe shows to it: in training, evaluation and service alike."""
         form = CanonicalForm() if training.canonical_form else None
         size_px = training.size_px or self.preprocessing.size_px
-        return self.preprocessing.model_copy(update={"size_px": size_px, "form": form})
+        return self.preprocessing.model_copy(update={"size_px": size_px, "form": form, "gamma": training.channel_gamma})
 
     def pooled(self, extractor: Extractor, training: TrainingConfig) -> tuple[nn.Module, Embedding]:
         """Return what makes the maps that a recipe looks at, and what becomes of them before the heads."""
@@ -175,19 +175,19 @@ BACKBONES: dict[str, Backbone] = {
         0,
         224,
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        {"block8": 80, "block11": 112, "block14": 192},
+        {"block7": 80, "block8": 80, "block10": 112, "block11": 112, "block13": 192, "block14": 192},
     ),
     "efficientnet_lite1": _lite(
         1,
         240,
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        {"block11": 80, "block15": 112, "block19": 192},
+        {"block10": 80, "block11": 80, "block14": 112, "block15": 112, "block18": 192, "block19": 192},
     ),
     "efficientnet_lite2": _lite(
         2,
         260,
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        {"block11": 88, "block15": 120, "block19": 208},
+        {"block10": 88, "block11": 88, "block14": 120, "block15": 120, "block18": 208, "block19": 208},
     ),
 }
 

@@ -23,8 +23,7 @@ class LADNN(nn.Module):
     `forward` is `classify(feature_maps(pixels))`; attention maps use the two halves.
     """
 
-    mean: Tensor
-    std: Tensor
+    tones: Tensor
 
     def __init__(
         self,
@@ -45,9 +44,8 @@ class LADNN(nn.Module):
         """
         super().__init__()
         self.preprocessing = preprocessing
-        # Not persistent: the constants belong to the preprocessing, not to the learned weights.
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
+        # Not persistent: the table belongs to the preprocessing, not to the learned weights.
+        self.register_buffer("tones", torch.from_numpy(preprocessing.tones()), persistent=False)
         self.features = features
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
@@ -92,9 +90,12 @@ class LADNN(nn.Module):
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
         """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels."""
-        images = (pixels.to(self.mean.dtype).unsqueeze(1) - self.mean) / self.std
-        maps: Tensor = self.features(images)
+        maps: Tensor = self.features(self.normalise(pixels))
         return maps
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return the backbone's input, float (B, 3, S, S), of uint8 (B, S, S) pixels."""
+        return self.tones[pixels.long()].permute(0, 3, 1, 2)
 
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""

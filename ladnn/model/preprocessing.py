@@ -17,10 +17,21 @@ class Preprocessing(Framing):
     Attributes:
         mean: subtracted from each of the three channels, in grey levels (0 to 255).
         std: each channel is then divided by it, in grey levels.
+        gamma: power of the grey, as a share of white, that each channel shows before: a brighter and a darker tone of the
+            same slice in place of three equal channels.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    gamma: tuple[float, float, float] = (1, 1, 1)
+
+    def tones(self) -> npt.NDArray[np.float32]:
+        """Return what the network sees of each grey level, float32 (256, 3)."""
+        grey = np.arange(256)[:, None] / 255
+        tones: npt.NDArray[np.float32] = ((255 * grey ** np.array(self.gamma) - self.mean) / self.std).astype(
+            np.float32
+        )
+        return tones
 
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Bring a slice to the network's square.

@@ -150,8 +150,8 @@ class _PlainLoop:
                 self._logits(self._images(self.files[start : start + BATCH], self.plain))
 
     def _logits(self, images: Tensor) -> Tensor:
-        normalised = (images * 255 - self.network.mean) / self.network.std
-        return self.network.classify(self.network.features(normalised))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_PREPROCESSING.mean, _PREPROCESSING.std))
+        return self.network.classify(self.network.features((images * 255 - mean) / std))
 
     @staticmethod
     def _images(files: list[bytes], transform: Callable[[Image.Image], Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from settled_networks import phantom_slices, settle
 from torch import Tensor, nn
 
 from ladnn.config import TrainingConfig, Variant
@@ -27,7 +28,7 @@ from ladnn.labels import LABELS
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import LADNN, build_network
-from ladnn.model.pooling import StatisticsPooling, statistics
+from ladnn.model.pooling import StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.regions import middle_columns
 from ladnn.model.weights import WeightsSource
@@ -50,21 +51,12 @@ def _network(backbone: str, task: str = "ladnn", pooling: str = "average") -> LA
     variant = Variant(backbone=backbone, task=task)
     network = build_network(variant, TrainingConfig(weights="random", pooling=pooling), 5, WeightsSource())
     network.preprocessing = network.preprocessing.model_copy(update={"size_px": SIZE_PX})
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # an average over all batches
-    pixels = torch.from_numpy(_slices(network.preprocessing, 8))
-    with torch.no_grad():
-        network.train()(pixels)
-        if isinstance(network.eval().embedding, StatisticsPooling):
-            network.embedding.fit(statistics(network.feature_maps(pixels)))
-            for head in filter(None, (network.diagnosis, network.lesions)):  # they begin at 0
-                nn.init.normal_(head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    settle(network, _slices(network.preprocessing, 8))
     return network
 
 
 def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
-    return np.stack([preprocessing.apply(generate_study(4, i, n_slices=1).slices[0].pixels) for i in range(n)])
+    return phantom_slices(preprocessing, 4, n)
 
 
 class _OfMaps(nn.Module):
@@ -95,7 +87,7 @@ def _reference(network: LADNN) -> Iterator[Callable[[np.ndarray, int], tuple[np.
     with cam_module.GradCAMPlusPlus(whole, [whole.maps]) as cam:
 
         def maps(pixels: np.ndarray, output: int) -> tuple[np.ndarray, np.ndarray]:
-            images = (torch.from_numpy(pixels).float().unsqueeze(1) - network.mean) / network.std
+            images = network.normalise(torch.from_numpy(pixels))
             scaled = cam(images, [lambda logits: logits[output]] * len(pixels))
             watched = cam.activations_and_grads
             activations, gradients = watched.activations[0].numpy(), watched.gradients[0].numpy()

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from settled_networks import phantom_slices, settle
 
 import ladnn
 from ladnn.config import TrainingConfig, Variant
@@ -15,9 +16,8 @@ from ladnn.errors import TrainingError, WeightsError
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, load_safetensors, weights_to_safetensors
 from ladnn.model.graph import InferenceGraph
-from ladnn.model.network import LADNN, build_network
+from ladnn.model.network import build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.phantoms.study import generate_study
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -31,31 +31,16 @@ def test_the_exported_graph_equals_the_network_for_any_batch(trained_like, expor
     np.testing.assert_allclose(maps, expected_maps, atol=1e-4)
 
 
-def phantoms(network: LADNN, seed: int, n: int) -> np.ndarray:
-    slices = [generate_study(seed, index, n_slices=1).slices[0].pixels for index in range(n)]
-    return np.stack([network.preprocessing.apply(piece) for piece in slices])
-
-
-def fit_statistics(network: LADNN) -> None:
-    """Fit the batch norms to slices: through many layers of a random network the maps would fade or blow up."""
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(0)  # of the layers that are dropped
-        if norms:
-            network.train()(torch.from_numpy(phantoms(network, 2, 4)))
-    network.eval()
-
-
 @pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["average", "statistics"])
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name):
-    network = build_network(Variant(backbone=name, task="ladnn"), TrainingConfig(weights="random"), 3, WeightsSource())
-    fit_statistics(network)
+def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name, pooling):
+    training = TrainingConfig(weights="random", pooling=pooling)
+    network = build_network(Variant(backbone=name, task="ladnn"), training, 3, WeightsSource())
+    settle(network, phantom_slices(network.preprocessing, 2, 4))
     data = export_onnx(network)
     graph = InferenceGraph(data)
-    pixels = phantoms(network, 3, 3)
+    pixels = phantom_slices(network.preprocessing, 3, 3)
     with torch.no_grad():
         expected = network.feature_maps(torch.from_numpy(pixels))
         expected_logits = network.classify(expected).numpy()
@@ -63,7 +48,8 @@ def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name):
     np.testing.assert_allclose(logits, expected_logits, atol=1e-4 * np.abs(expected_logits).max())
     np.testing.assert_allclose(maps, expected.numpy(), atol=1e-4 * float(expected.abs().max()))
     assert (graph.size_px, graph.n_outputs) == (BACKBONES[name].preprocessing.size_px, 6)
-    assert graph.maps_shape[0] == BACKBONES[name].n_channels
+    stages, channels = BACKBONES[name].stages, BACKBONES[name].n_channels
+    assert graph.maps_shape[0] == (sum(stages.values()) if pooling == "statistics" else channels)
     if name in {"vgg16", "densenet121", "efficientnet_b0"}:
         assert hashlib.sha256(export_onnx(network)).digest() == hashlib.sha256(data).digest()
 

@@ -31,6 +31,16 @@ def test_a_flat_slice_keeps_its_grey(grey):
     assert np.unique(SPEC.apply(np.full((37, 91), grey, dtype=np.uint8))).tolist() == [grey]
 
 
+def test_each_channel_shows_its_own_tone_of_the_grey():
+    tones = SPEC.model_copy(update={"gamma": (0.5, 1, 2)}).tones()
+    assert tones.shape == (256, 3)
+    assert tones.dtype == np.float32
+    np.testing.assert_allclose(tones[0], -127 / 128)
+    np.testing.assert_allclose(tones[255], 1)
+    np.testing.assert_allclose(tones[64], [(255 * (64 / 255) ** power - 127) / 128 for power in (0.5, 1, 2)], rtol=1e-6)
+    np.testing.assert_allclose(SPEC.tones()[:, 2], (np.arange(256) - 127) / 128, atol=1e-7)
+
+
 def test_a_slice_of_the_right_size_is_left_alone():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     np.testing.assert_array_equal(SPEC.apply(pixels), pixels)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from ladnn.errors import ConfigError
 
 Gamma = Annotated[float, Field(gt=0, le=10)]
+"""A power of grey levels as a share of white; below 1 it brightens."""
 
 
 class _Section(BaseModel):
@@ -142,7 +143,7 @@ class TrainingConfig(_Section):
     frozen_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the convolutions in use, from the input on, that stay as ImageNet left them, with batch norm."""
     frozen_batch_norm: bool = False
-    """Normalise by ImageNet's means and variances, not by each batch's; batch norm's scales and shifts are learned."""
+    """Normalise by ImageNet's means and variances, not by each batch's; scales and shifts are learned. Not with random weights."""
     frozen_epochs: int = Field(default=0, ge=0)
     """First epochs in which only the heads learn: the backbone stays as it is, its batch-norm statistics too."""
     weight_decay: float = Field(default=1e-2, ge=0, lt=1)
@@ -158,9 +159,9 @@ class TrainingConfig(_Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
     pooling: Literal["average", "statistics"] = "average"
-    """What heads see: means of the last maps, or statistics by region of maps from the middle on; heads are then probes first."""
-    probe_penalty: float = Field(default=0.03, gt=0)
-    """Heads of statistics start as logistic regressions; each adds half of this times its squared weights to its mean loss."""
+    """What heads see: means of the last maps, or statistics by region of maps from the middle on."""
+    head_penalty: float = Field(default=0.03, gt=0)
+    """Heads of statistics start as logistic regressions: half of this times their squared weights adds to their mean loss."""
     size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
     """Side of the network's input; None takes that of its ImageNet training."""
     channel_gamma: tuple[Gamma, Gamma, Gamma] = Field(default=(1, 1, 1), strict=False)

@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ladnn.dataset.canonical_form import Framing
 from ladnn.errors import DigestMismatchError, ImageRejectedError
 from ladnn.intake.decode import canonical_digest, decode_canonical
 from ladnn.intake.record import image_key
@@ -23,42 +23,28 @@ from ladnn.store import ObjectStore
 _THREADS = 4
 
 
-class Resize(Protocol):
-    """What brings canonical pixels to a network's input; a backbone's preprocessing fits."""
-
-    @property
-    def size_px(self) -> int:
-        """Side of the square input."""
-
-    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn uint8 (H, W) into uint8 (size_px, size_px)."""
-
-    def model_dump_json(self) -> str:
-        """Return what the result depends on."""
-
-
 def load_pixels(
-    store: ObjectStore, images: Sequence[str], resize: Resize, cache: Path, on_step: Steps = no_steps
+    store: ObjectStore, images: Sequence[str], framing: Framing, cache: Path, on_step: Steps = no_steps
 ) -> NDArray[np.uint8]:
     """Return the images' pixels at input size, uint8 (N, S, S), read-only and memory-mapped.
 
     Args:
         store: holds the canonical images.
         images: their digests, in the order of the result.
-        resize: the network's preprocessing.
+        framing: the network's preprocessing; recipes that differ in its tones alone share a file.
         cache: folder of the cache files.
         on_step: told how many images are decoded.
 
     Raises:
         DigestMismatchError: an image is not the one that its digest states.
     """
-    shape = (len(images), resize.size_px, resize.size_px)
+    shape = (len(images), framing.size_px, framing.size_px)
     if not images:
         return np.empty(shape, dtype=np.uint8)
-    path = cache / "pixels" / f"{_digest(images, resize)}.npy"
+    path = cache / "pixels" / f"{_digest(images, framing)}.npy"
     pixels = _cached(path, shape)
     if pixels is None:
-        _make(path, store, images, resize, on_step)
+        _make(path, store, images, framing, on_step)
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     return pixels
 
@@ -72,17 +58,17 @@ def _cached(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _make(path: Path, store: ObjectStore, images: Sequence[str], resize: Resize, on_step: Steps) -> None:
+def _make(path: Path, store: ObjectStore, images: Sequence[str], framing: Framing, on_step: Steps) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.{uuid4().hex}.npy")
     try:
         pixels = np.lib.format.open_memmap(
-            draft, mode="w+", dtype=np.uint8, shape=(len(images), resize.size_px, resize.size_px)
+            draft, mode="w+", dtype=np.uint8, shape=(len(images), framing.size_px, framing.size_px)
         )
         with draft.open("r+b") as file:  # a mapped page that finds no room would kill the process, without an error
             os.posix_fallocate(file.fileno(), 0, draft.stat().st_size)
         with ThreadPoolExecutor(_THREADS) as threads:
-            for row, piece in enumerate(threads.map(lambda digest: resize.apply(_pixels(store, digest)), images)):
+            for row, piece in enumerate(threads.map(lambda digest: framing.apply(_pixels(store, digest)), images)):
                 pixels[row] = piece
                 on_step(row + 1, len(images))
         pixels.flush()
@@ -104,6 +90,6 @@ def _pixels(store: ObjectStore, digest: str) -> NDArray[np.uint8]:
     return pixels
 
 
-def _digest(images: Sequence[str], resize: Resize) -> str:
-    text = "\n".join((resize.model_dump_json(), *images))
+def _digest(images: Sequence[str], framing: Framing) -> str:
+    text = "\n".join((framing.model_dump_json(include=set(Framing.model_fields)), *images))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -115,6 +115,11 @@ class Heads:
 
     def _gradient_of_statistics(self, parts: Floats) -> NDArray[np.float64]:
         """A value moves the mean of its n by 1 / n, and their deviation by its own, in deviations, / n."""
+        if parts.shape[1] != self.weight.shape[1]:
+            raise BundleError(
+                f"the heads weigh {self.weight.shape[1]} statistics, the maps have {parts.shape[1]}; graph and weights "
+                "belong to different versions of ladnn: train again"
+            )
         gradients = []
         for region, signs, weight in zip(
             _regions(parts),

@@ -51,7 +51,8 @@ class Stages(nn.Module):
         """Return the maps of (B, 3, S, S) images, (B, C, h, w): smaller ones are brought to the size of the first.
 
         Each cell is repeated. Where the sizes divide, this leaves a map's mean and deviation alone; elsewhere its last
-        row and column, which lie half outside of the image, count less.
+        row and column, which lie half outside of the image, count less. A region of the larger maps may then hold a
+        part of a smaller map's cell.
         """
         found: list[Tensor] = []
         for name, layer in self.layers.named_children():

@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LESIONS
@@ -51,7 +52,9 @@ class LADNN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.diagnosis = nn.Linear(embedding.n_features, 1)
         self.lesions = nn.Linear(embedding.n_features, len(LESIONS)) if with_lesions else None
-        if isinstance(embedding, StatisticsPooling):  # comparable inputs: a start at 0 leaves nothing to the seed
+        if isinstance(
+            embedding, StatisticsPooling
+        ):  # they are fitted before the first step, but for labels that say nothing yet
             for head in self.heads():
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
@@ -95,7 +98,7 @@ class LADNN(nn.Module):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return the backbone's input, float (B, 3, S, S), of uint8 (B, S, S) pixels."""
-        return self.tones[pixels.long()].permute(0, 3, 1, 2)
+        return embedding(pixels.int(), self.tones).permute(0, 3, 1, 2)
 
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""

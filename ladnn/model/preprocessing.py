@@ -7,6 +7,7 @@ and its exported graph take 8-bit grey and normalise inside, so that no caller c
 import numpy as np
 import numpy.typing as npt
 
+from ladnn.config import Gamma
 from ladnn.dataset.canonical_form import Framing
 from ladnn.errors import DatasetError
 
@@ -23,7 +24,7 @@ class Preprocessing(Framing):
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    gamma: tuple[float, float, float] = (1, 1, 1)
+    gamma: tuple[Gamma, Gamma, Gamma] = (1, 1, 1)
 
     def tones(self) -> npt.NDArray[np.float32]:
         """Return what the network sees of each grey level, float32 (256, 3)."""

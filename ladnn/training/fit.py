@@ -87,23 +87,24 @@ def _run(
     progress: Progress,
     checkpoints: Checkpoints | None,
 ) -> None:
-    saved_s = time.monotonic()
-
-    def save() -> None:
-        nonlocal saved_s
-        if checkpoints is not None:
-            checkpoint = loop.checkpoint()
-            if loop.accelerator.is_main_process:
-                checkpoints.save(checkpoint)
-        saved_s = time.monotonic()
-
+    # Step 0: the first fit of the heads is work, too.
+    saved_s = _save(loop, checkpoints) if loop.step == 0 else time.monotonic()
     while loop.step < loop.n_steps:
         for is_last in loop.steps():
             progress.on_step(loop.step, loop.n_steps)
             is_due = checkpoints is not None and time.monotonic() - saved_s >= training.checkpoint_minutes * 60
             if not is_last and loop.agree(is_due):
-                save()
+                saved_s = _save(loop, checkpoints)
         progress.on_epoch(loop.end_epoch(validation))
-        save()
+        saved_s = _save(loop, checkpoints)
     if checkpoints is not None:
         checkpoints.wait()
+
+
+def _save(loop: Loop, checkpoints: Checkpoints | None) -> float:
+    """Leave a checkpoint, if these are kept, by the first process; return when."""
+    if checkpoints is not None:
+        checkpoint = loop.checkpoint()
+        if loop.accelerator.is_main_process:
+            checkpoints.save(checkpoint)
+    return time.monotonic()

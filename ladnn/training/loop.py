@@ -24,7 +24,7 @@ from ladnn.model.pooling import StatisticsPooling
 from ladnn.training.batch_norm import share_batch_norm
 from ladnn.training.checkpoint import Checkpoint
 from ladnn.training.devices import peak_memory_bytes
-from ladnn.training.probe import probe
+from ladnn.training.head_fit import fit_heads
 from ladnn.training.result import EpochRecord
 from ladnn.training.schedule import make_optimizer, set_learning_rates
 from ladnn.training.step import Gradients
@@ -87,7 +87,7 @@ class Loop:
     def begin(self) -> None:
         """Fit what is fitted before the first step; all processes must call it."""
         if isinstance(self.network.embedding, StatisticsPooling):
-            probe(self.network, self._train, self._training, self.accelerator)
+            fit_heads(self.network, self._train, self._training, self.accelerator, self._gradients.micro_batch)
 
     def steps(self) -> Iterator[bool]:
         """Do what is left of the epoch, a step at a time; yield whether it was the epoch's last.

@@ -49,6 +49,18 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
+def test_recipes_that_show_other_tones_of_the_same_pixels_share_a_file(counted: CountingStore, cache: Path) -> None:
+    for framing in (
+        SMALL,
+        SMALL.model_copy(update={"gamma": (0.6, 1, 1.6)}),
+        SMALL.model_copy(update={"mean": (1, 1, 1)}),
+    ):
+        load_pixels(counted, IMAGES, framing, cache)
+    assert counted.n_reads == len(IMAGES)
+    load_pixels(counted, IMAGES, SMALL.model_copy(update={"interpolation": "bilinear"}), cache)
+    assert counted.n_reads == 2 * len(IMAGES)
+
+
 def test_the_cache_equals_direct_preprocessing_in_the_order_asked_for(counted: CountingStore, cache: Path) -> None:
     order = [3, 0, 6, 6, 1]
     loaded = load_pixels(counted, [IMAGES[number] for number in order], SMALL, cache)

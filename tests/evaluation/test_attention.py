@@ -205,6 +205,13 @@ def test_a_map_lies_on_the_part_of_the_picture_that_the_network_saw() -> None:
     assert not any(margin.any() for margin in margins)
 
 
+def test_heads_of_other_statistics_than_the_maps_are_refused() -> None:
+    heads = Heads(("covid",), np.ones((1, 2 * 3), np.float32), of_statistics=True)
+    maps = heads.non_negative(np.ones((1, 3, 4, 4), np.float32))
+    with pytest.raises(BundleError, match="weigh 6 statistics, the maps have 12"):
+        heads.gradients(maps)
+
+
 def test_no_slices_have_no_maps() -> None:
     network = _network("efficientnet_lite0", "baseline", "statistics")
     source = AttentionSource.of_files(export_onnx(network), weights_to_safetensors(network), network.preprocessing)

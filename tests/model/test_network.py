@@ -1,8 +1,12 @@
+import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LABELS
+from ladnn.model.export import export_onnx
+from ladnn.model.graph import InferenceGraph
 from ladnn.model.network import build_network
 from ladnn.model.weights import WeightsSource
 
@@ -21,6 +25,28 @@ def test_the_backbone_sees_the_normalised_grey_in_all_channels(small_network):
     network.feature_maps(torch.tensor([[[0, 127], [128, 255]]], dtype=torch.uint8))
     expected = torch.tensor([[-127 / 128, 0], [1 / 128, 1]])
     torch.testing.assert_close(seen[0], expected.expand(1, 3, 2, 2))
+
+
+def test_a_recipe_s_tones_reach_network_and_graph():
+    training = TrainingConfig(channel_gamma=(0.6, 1, 1.6), size_px=64, weights="random")
+    network = build_network(
+        Variant(backbone="efficientnet_lite0", task="baseline"), training, 1, WeightsSource()
+    ).eval()
+    greys = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    expected = [(255 * (greys / 255) ** power - 127) / 128 for power in (0.6, 1, 1.6)]
+    torch.testing.assert_close(network.normalise(greys), torch.stack(expected, 1))
+    pixels = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    _, maps = InferenceGraph(export_onnx(network)).logits_and_maps(pixels.numpy())
+    with torch.no_grad():
+        shown = torch.stack([(255 * (pixels / 255) ** power - 127) / 128 for power in (0.6, 1, 1.6)], 1)
+        seen = network.features(shown).numpy()
+    np.testing.assert_allclose(maps, seen, atol=1e-4 * np.abs(seen).max())
+
+
+@pytest.mark.parametrize("power", [0, 11])
+def test_a_tone_that_shows_nothing_is_refused(power):
+    with pytest.raises(ValidationError, match="channel_gamma"):
+        TrainingConfig(channel_gamma=(1, 1, power))
 
 
 def test_attention_can_use_the_two_halves_of_the_network(trained_like):

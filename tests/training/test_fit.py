@@ -142,6 +142,20 @@ def test_batch_norm_keeps_imagenets_statistics_and_learns_its_scales_when_told_s
     assert "features.layers.block14._bn2.weight" in changed
 
 
+def test_killed_after_the_heads_were_fitted_it_does_not_fit_them_again(file_store, capsys):
+    def stop(_done: int, _n_steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(_network(FROZEN), _part(), _part(4), FROZEN, 1, Progress(on_step=stop), Checkpoints(file_store, "r/v"))
+    assert "fitting the heads to 8 slices" in capsys.readouterr().err
+    again, whole = _network(FROZEN), _network(FROZEN)
+    fit(again, _part(), _part(4), FROZEN, 1, checkpoints=Checkpoints(file_store, "r/v"))
+    assert "fitting the heads" not in capsys.readouterr().err
+    fit(whole, _part(), _part(4), FROZEN, 1)
+    assert torch.equal(again.diagnosis.weight, whole.diagnosis.weight)
+
+
 def test_what_is_frozen_drops_no_path():
     network = _network(TrainingConfig(frozen_share=1)).train()
     pixels = torch.from_numpy(_part().pixels)

@@ -26,6 +26,16 @@ TRAINING = TrainingConfig(
     epochs=2, batch_size=4, weights="random", dropout=0.5, checkpoint_minutes=1e-9, learning_rate=1e-3
 )
 """Three steps an epoch, with a checkpoint after each."""
+TUNING = TrainingConfig(
+    epochs=2,
+    batch_size=4,
+    pooling="statistics",
+    frozen_share=0.79,
+    frozen_batch_norm=True,
+    dropout=0,
+    checkpoint_minutes=1e-9,
+)
+"""The same of a network that ImageNet taught, behind heads that are fitted first."""
 
 
 def parts() -> tuple[LabelledPixels, LabelledPixels]:
@@ -39,7 +49,7 @@ def parts() -> tuple[LabelledPixels, LabelledPixels]:
 
 def main(url: str, name: str, weights: str, kill_at: str, precision: str, pooling: str) -> None:
     torch.set_num_threads(1)
-    training = TRAINING.model_copy(update={"pooling": pooling})
+    training = TUNING if pooling == "statistics" else TRAINING
     network = build_network(Variant(backbone="efficientnet_lite0", task="ladnn"), training, 3, WeightsSource())
     network.to(getattr(torch, precision))
     checkpoints = Checkpoints(open_store(url), name)

@@ -36,8 +36,8 @@ class Backbone:
         architecture: makes its parts from a state dict, or with random weights.
         weights: that state dict, after ImageNet training.
         stages: layers from the middle of the network on, with their channels, whose maps `pooling = "statistics"`
-            takes in place of the last ones. Those of efficientnet_lite0 are measured (DECISIONS.md), the others chosen
-            by analogy.
+            takes in place of the last ones. Those of efficientnet_lite0 are measured (DECISIONS.md), those of its
+            kin are their counterparts, of the others the ends of stages of the same strides.
     """
 
     preprocessing: Preprocessing

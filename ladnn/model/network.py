@@ -98,7 +98,7 @@ class LADNN(nn.Module):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return the backbone's input, float (B, 3, S, S), of uint8 (B, S, S) pixels."""
-        return embedding(pixels.int(), self.tones).permute(0, 3, 1, 2)
+        return embedding(pixels.int(), self.tones).permute(0, 3, 1, 2).contiguous()
 
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""

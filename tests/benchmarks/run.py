@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from measured import Measured
 from rich.console import Console
@@ -24,6 +26,10 @@ def _parts() -> dict[str, Callable[[], Iterator[Measured]]]:
     return dict(zip(("intake", "catalogue", "training", "inference", "growth"), (m.run for m in modules), strict=True))
 
 
+def _measure(part: str) -> list[Measured]:
+    return list(_parts()[part]())
+
+
 def main() -> int:
     """Print a table; return 1 if a ratio misses its limit."""
     parts = _parts()
@@ -34,12 +40,13 @@ def main() -> int:
         parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(parts)}")
     table = Table("benchmark", "measured", "ratio", "wanted", "holds")
     all_hold = True
-    for part in wanted:
-        for result in parts[part]():
-            all_hold &= result.holds
-            table.add_row(
-                result.name, result.measured, f"{result.ratio:.2f}", result.wanted, "yes" if result.holds else "NO"
-            )
+    # A process for each: what one part left in the C library's memory makes the next one's eager torch three times faster.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        for results in processes.map(_measure, wanted):
+            for result in results:
+                all_hold &= result.holds
+                verdict = "yes" if result.holds else "NO"
+                table.add_row(result.name, result.measured, f"{result.ratio:.2f}", result.wanted, verdict)
     Console(width=160).print(table)
     return 0 if all_hold else 1
 

@@ -1,6 +1,5 @@
 """What follows the maps that the heads of a network see, in numpy: pooling, heads, and the gradient of their logits."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -83,16 +82,11 @@ class Heads:
         return replace(self, labels=tuple(labels), weight=self.weight[rows])
 
     def non_negative(self, maps: Floats) -> Floats:
-        """Return maps (N, C, h, w) as attention weighs them; for statistics taken apart, (N, 4 C, h, w).
+        """Return maps (N, C, h, w) as attention weighs them; of two signs what is above 0, then what is below, (N, 2 C, h, w).
 
-        Grad-CAM++ weighs each map as a whole, and presumes that it follows a ReLU. So a map of two signs, a low value of
-        which would be one that it says nothing of, becomes two, and what is pooled apart is weighed apart: what is above
-        0 in the middle, below 0 there, and the same at the sides; each is 0 outside of its region.
+        Grad-CAM++ presumes maps that follow a ReLU: a place where a map is low would be one that it says nothing of.
         """
-        if not self.of_statistics:
-            return maps
-        signs = np.maximum(maps, 0), np.maximum(-maps, 0)
-        return np.concatenate([np.where(region, sign, 0) for region in _regions(maps) for sign in signs], axis=1)
+        return np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=1) if self.of_statistics else maps
 
     def gradients(self, maps: Floats) -> NDArray[np.float64]:
         """Return the derivative of each logit with respect to `non_negative` maps (N, C, h, w).
@@ -113,30 +107,25 @@ class Heads:
         gradients: NDArray[np.float64] = np.einsum("ph,nlcpq,qw->nlchw", down, grid, across, optimize=True)
         return gradients
 
-    def _gradient_of_statistics(self, parts: Floats) -> NDArray[np.float64]:
-        """A value moves the mean of its n by 1 / n, and their deviation by its own, in deviations, / n."""
-        if parts.shape[1] != self.weight.shape[1]:
+    def _gradient_of_statistics(self, maps: Floats) -> NDArray[np.float64]:
+        """A value moves the mean of the n of its region by 1 / n, and their deviation by its own, in deviations, / n."""
+        above, below = np.split(maps, 2, axis=1)
+        values, n_channels = above - below, maps.shape[1] // 2
+        if self.weight.shape[1] != 4 * n_channels:
             raise BundleError(
-                f"the heads weigh {self.weight.shape[1]} statistics, the maps have {parts.shape[1]}; graph and weights "
+                f"the heads weigh {self.weight.shape[1]} statistics, the maps have {4 * n_channels}; graph and weights "
                 "belong to different versions of ladnn: train again"
             )
-        gradients = []
-        for region, signs, weight in zip(
-            _regions(parts),
-            np.split(parts, 2, axis=1),
-            np.split(self.weight.astype(np.float64), 2, axis=1),
-            strict=True,
-        ):
-            above, below = np.split(signs[..., region], 2, axis=1)
-            values = above - below
+        gradient = np.empty((len(values), len(self.labels), *values.shape[1:]))
+        weights = np.split(self.weight.astype(np.float64), 2, axis=1)
+        for columns, weight in zip(_regions(values.shape[3]), weights, strict=True):
             of_mean, of_deviation = np.split(weight[None, :, :, None, None], 2, axis=2)
-            own = values - values.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+            own = values[..., columns]
+            own = own - own.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
             deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
-            gradient = np.zeros((len(parts), len(self.labels), values.shape[1], *parts.shape[2:]))
-            gradient[..., region] = of_mean + of_deviation * (own / deviation)[:, None]
-            gradient[..., region] /= math.prod(own.shape[2:])
-            gradients += [gradient, -gradient]
-        return np.concatenate(gradients, axis=2)
+            n_values = own.shape[2] * own.shape[3]
+            gradient[..., columns] = (of_mean + of_deviation * (own / deviation)[:, None]) / n_values
+        return np.concatenate([gradient, -gradient], axis=2)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:
         """Go through the layers and back: (N, in) -> (N, L, in)."""
@@ -151,11 +140,11 @@ class Heads:
         return result
 
 
-def _regions(maps: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which columns of maps (..., w) lie in their middle, and which at their sides."""
-    is_middle = np.zeros(maps.shape[-1], dtype=bool)
-    is_middle[middle_columns(maps.shape[-1])] = True
-    return is_middle, ~is_middle
+def _regions(width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which columns of a map lie in its middle, and which at its sides."""
+    columns = np.arange(width)
+    middle = columns[middle_columns(width)]
+    return middle, np.setdiff1d(columns, middle)
 
 
 def _pooling(size: int) -> NDArray[np.float64]:

@@ -30,7 +30,6 @@ from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.pooling import StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
-from ladnn.model.regions import middle_columns
 from ladnn.model.weights import WeightsSource
 from ladnn.phantoms.study import generate_study
 
@@ -60,23 +59,19 @@ def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
 
 
 class _OfMaps(nn.Module):
-    """The network behind a layer that the reference can hook: its maps, signs and regions taken apart where it pools so."""
+    """The network behind a layer that the reference can hook: the maps, those of both signs taken apart."""
 
     def __init__(self, network: LADNN) -> None:
         super().__init__()
         self.network, self.maps = network, nn.Identity()
-        self.takes_apart = isinstance(network.embedding, StatisticsPooling)
+        self.of_two_signs = isinstance(network.embedding, StatisticsPooling)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.network.features(images)
-        if not self.takes_apart:
+        if not self.of_two_signs:
             return self.network.classify(self.maps(maps))
-        middle = torch.zeros(maps.shape[3])
-        middle[middle_columns(maps.shape[3])] = 1
-        regions = middle, 1 - middle
-        parts = torch.cat([sign * region for region in regions for sign in (maps.relu(), (-maps).relu())], 1)
-        above, below, above_beside, below_beside = self.maps(parts).chunk(4, 1)
-        return self.network.classify((above - below) * regions[0] + (above_beside - below_beside) * regions[1])
+        above, below = self.maps(torch.cat([maps.relu(), (-maps).relu()], 1)).chunk(2, 1)
+        return self.network.classify(above - below)
 
 
 @contextmanager

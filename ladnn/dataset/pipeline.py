@@ -135,17 +135,29 @@ class TrainingSampler:
 
 
 def evaluation_batches(
-    data: LabelledPixels, batch_size: int, device: torch.device, shard: Shard = Shard()
+    data: LabelledPixels,
+    batch_size: int,
+    device: torch.device,
+    shard: Shard = Shard(),
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[Tensor]:
     """Yield each slice of a shard once, in order, as it is: uint8 (B, S, S), on the device.
+
+    Args:
+        data: slices with their labels.
+        batch_size: slices a batch at most.
+        device: where they are wanted.
+        shard: of which part of the rows.
+        rows: positions in the arrays; None takes all.
 
     Raises:
         DatasetError: the arrays do not fit together.
     """
     check(data)
-    pixels = data.pixels[shard.of(len(data.pixels))]
-    for start in range(0, len(pixels), batch_size):
-        yield torch.from_numpy(np.array(pixels[start : start + batch_size])).to(device)
+    rows = np.arange(len(data.pixels)) if rows is None else rows
+    own = rows[shard.of(len(rows))]
+    for start in range(0, len(own), batch_size):
+        yield torch.from_numpy(np.array(data.pixels[own[start : start + batch_size]])).to(device)
 
 
 def random_seed(*parts: int) -> int:

@@ -8,7 +8,6 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from ladnn.config import TrainingConfig, Variant
 from ladnn.labels import LESIONS
@@ -52,10 +51,8 @@ class LADNN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.diagnosis = nn.Linear(embedding.n_features, 1)
         self.lesions = nn.Linear(embedding.n_features, len(LESIONS)) if with_lesions else None
-        if isinstance(
-            embedding, StatisticsPooling
-        ):  # they are fitted before the first step, but for labels that say nothing yet
-            for head in self.heads():
+        if isinstance(embedding, StatisticsPooling):
+            for head in self.heads():  # fitted before the first step, but for labels that say nothing yet
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
         self._keeps_batch_statistics = False
@@ -98,13 +95,12 @@ class LADNN(nn.Module):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return the backbone's input, float (B, 3, S, S), of uint8 (B, S, S) pixels."""
-        return embedding(pixels.int(), self.tones).permute(0, 3, 1, 2).contiguous()
+        return nn.functional.embedding(pixels.int(), self.tones).permute(0, 3, 1, 2).contiguous()
 
     def classify(self, maps: Tensor) -> Tensor:
         """Return logits of feature maps: (B, 6) in the order of `ladnn.labels.LABELS`, or (B, 1) without lesions."""
         embedding = self.dropout(self.embedding(maps))
-        diagnosis: Tensor = self.diagnosis(embedding)
-        return diagnosis if self.lesions is None else torch.cat([diagnosis, self.lesions(embedding)], dim=1)
+        return torch.cat([head(embedding) for head in self.heads()], dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits, (B, 6) or (B, 1), of uint8 (B, S, S) pixels."""

@@ -29,10 +29,8 @@ class Preprocessing(Framing):
     def tones(self) -> npt.NDArray[np.float32]:
         """Return what the network sees of each grey level, float32 (256, 3)."""
         grey = np.arange(256)[:, None] / 255
-        tones: npt.NDArray[np.float32] = ((255 * grey ** np.array(self.gamma) - self.mean) / self.std).astype(
-            np.float32
-        )
-        return tones
+        shown: npt.NDArray[np.float64] = (255 * grey ** np.array(self.gamma) - self.mean) / self.std
+        return shown.astype(np.float32)
 
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Bring a slice to the network's square.

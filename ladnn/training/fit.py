@@ -72,8 +72,8 @@ def fit(
         try:
             if checkpoints is not None and (before := checkpoints.latest()) is not None:
                 loop.take_up(before)
-            else:
-                loop.begin()
+            elif loop.begin():
+                _save(loop, checkpoints)
             _run(loop, validation, training, progress if accelerator.is_main_process else Progress(), checkpoints)
         finally:
             loop.release()
@@ -87,8 +87,7 @@ def _run(
     progress: Progress,
     checkpoints: Checkpoints | None,
 ) -> None:
-    # Step 0: the first fit of the heads is work, too.
-    saved_s = _save(loop, checkpoints) if loop.step == 0 else time.monotonic()
+    saved_s = time.monotonic()
     while loop.step < loop.n_steps:
         for is_last in loop.steps():
             progress.on_step(loop.step, loop.n_steps)

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from ladnn.config import TrainingConfig
-from ladnn.dataset.pipeline import LabelledPixels, Shard
+from ladnn.dataset.pipeline import LabelledPixels, Shard, evaluation_batches
 from ladnn.errors import TrainingError
 from ladnn.model.loss import known_labels
 from ladnn.model.network import LADNN
@@ -57,7 +57,7 @@ def fit_heads(
     rows = np.linspace(0, len(train.pixels) - 1, min(len(train.pixels), _MOST_SLICES)).astype(np.int64)
     if accelerator.is_main_process:
         say(f"  fitting the heads to {len(rows)} slices")
-    own = _shard_of_statistics(network, train.pixels, rows, training, accelerator, micro_batch)
+    own = _shard_of_statistics(network, train, rows, training, accelerator, micro_batch)
     views = [torch.cat(shards) for shards in zip(*gather_object([own]), strict=True)]
     _check_finite(views, rows)
     if accelerator.is_main_process:
@@ -71,7 +71,7 @@ def fit_heads(
 
 def _shard_of_statistics(
     network: LADNN,
-    pixels: NDArray[np.uint8],
+    train: LabelledPixels,
     rows: NDArray[np.int64],
     training: TrainingConfig,
     accelerator: Accelerator,
@@ -79,31 +79,33 @@ def _shard_of_statistics(
 ) -> list[Tensor]:
     """Return the statistics of this process's slices, one tensor (n, features) for each way that they are shown."""
     mirrors = training.augmentation.enabled and training.augmentation.mirror
-    own = rows[Shard(accelerator.process_index, accelerator.num_processes).of(len(rows))]
+    views = (False, True) if mirrors else (False,)
     size = min(_AT_A_TIME, micro_batch or _AT_A_TIME)
     network.eval()
     while True:
         try:
             with torch.no_grad(), accelerator.autocast():
-                return [
-                    _statistics(network, pixels, own, size, is_mirrored)
-                    for is_mirrored in ((False, True) if mirrors else (False,))
-                ]
+                return [_statistics(network, train, rows, accelerator, size, is_mirrored) for is_mirrored in views]
         except (RuntimeError, MemoryError) as error:
             if not ran_out_of_memory(error):
                 raise
             if accelerator.num_processes > 1:
                 raise OutOfMemoryError(size) from error
-        size = half_of(size)
+        size = half_of(size, " while the heads are fitted", "what is fitted stays the same")
 
 
 def _statistics(
-    network: LADNN, pixels: NDArray[np.uint8], rows: NDArray[np.int64], size: int, is_mirrored: bool
+    network: LADNN,
+    train: LabelledPixels,
+    rows: NDArray[np.int64],
+    accelerator: Accelerator,
+    size: int,
+    is_mirrored: bool,
 ) -> Tensor:
+    shard = Shard(accelerator.process_index, accelerator.num_processes)
     found = [torch.empty(0, network.diagnosis.in_features, dtype=network.diagnosis.weight.dtype)]
-    for start in range(0, len(rows), size):
-        slices = torch.from_numpy(np.array(pixels[rows[start : start + size]])).to(network.diagnosis.weight.device)
-        found.append(statistics(network.feature_maps(slices.flip(-1) if is_mirrored else slices)).cpu())
+    for pixels in evaluation_batches(train, size, accelerator.device, shard, rows):
+        found.append(statistics(network.feature_maps(pixels.flip(-1) if is_mirrored else pixels)).cpu())
     return torch.cat(found)
 
 

@@ -84,10 +84,12 @@ class Loop:
         """Number of the epoch under way, from 1."""
         return self.step // self._n_batches + 1
 
-    def begin(self) -> None:
-        """Fit what is fitted before the first step; all processes must call it."""
-        if isinstance(self.network.embedding, StatisticsPooling):
-            fit_heads(self.network, self._train, self._training, self.accelerator, self._gradients.micro_batch)
+    def begin(self) -> bool:
+        """Fit what is fitted before the first step, and return whether there was any; all processes must call it."""
+        if not isinstance(self.network.embedding, StatisticsPooling):
+            return False
+        fit_heads(self.network, self._train, self._training, self.accelerator, self._gradients.micro_batch)
+        return True
 
     def steps(self) -> Iterator[bool]:
         """Do what is left of the epoch, a step at a time; yield whether it was the epoch's last.

@@ -29,8 +29,8 @@ class OutOfMemoryError(TrainingError):
         self.micro_batch = micro_batch
 
 
-def half_of(micro_batch: int, where: str = "") -> int:
-    """Return how many images at a time to go on with, and say so; `where` tells whose memory did not suffice.
+def half_of(micro_batch: int, where: str = "", outcome: str = "gradients are accumulated, the batch size stays") -> int:
+    """Return how many images at a time to go on with, and say so: where memory did not suffice, and what comes of it.
 
     Raises:
         OutOfMemoryError: a single image was too many.
@@ -38,10 +38,7 @@ def half_of(micro_batch: int, where: str = "") -> int:
     if micro_batch == 1:
         raise OutOfMemoryError(micro_batch)
     half = (micro_batch + 1) // 2
-    say(
-        f"  out of memory with {micro_batch} images at a time{where}: going on with {half}, gradients are accumulated, "
-        "the batch size stays"
-    )
+    say(f"  out of memory with {micro_batch} images at a time{where}: going on with {half}, {outcome}")
     return half
 
 

@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 
 from measured import Measured
@@ -15,29 +15,27 @@ from rich.table import Table
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _parts() -> dict[str, Callable[[], Iterator[Measured]]]:
-    import catalogue_scale
-    import inference_speed
-    import intake_throughput
-    import retrain_growth
-    import training_speed
-
-    modules = (intake_throughput, catalogue_scale, training_speed, inference_speed, retrain_growth)
-    return dict(zip(("intake", "catalogue", "training", "inference", "growth"), (m.run for m in modules), strict=True))
+MODULES = {
+    "intake": "intake_throughput",
+    "catalogue": "catalogue_scale",
+    "training": "training_speed",
+    "inference": "inference_speed",
+    "growth": "retrain_growth",
+}
+"""Parts by name, with the module beside this one whose `run` yields what it measured."""
 
 
 def _measure(part: str) -> list[Measured]:
-    return list(_parts()[part]())
+    return list(import_module(MODULES[part]).run())
 
 
 def main() -> int:
     """Print a table; return 1 if a ratio misses its limit."""
-    parts = _parts()
     parser = argparse.ArgumentParser(description="Measure ladnn's speed, as ratios within one run.")
-    parser.add_argument("only", nargs="*", help=f"parts to run: {', '.join(parts)}; all of them if none is named")
-    wanted = parser.parse_args().only or list(parts)
-    if unknown := sorted(set(wanted) - set(parts)):
-        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(parts)}")
+    parser.add_argument("only", nargs="*", help=f"parts to run: {', '.join(MODULES)}; all of them if none is named")
+    wanted = parser.parse_args().only or list(MODULES)
+    if unknown := sorted(set(wanted) - set(MODULES)):
+        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(MODULES)}")
     table = Table("benchmark", "measured", "ratio", "wanted", "holds")
     all_hold = True
     # A process for each: what one part left in the C library's memory makes the next one's eager torch three times faster.

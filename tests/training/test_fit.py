@@ -112,6 +112,7 @@ def test_statistics_of_the_training_part_are_0_and_1_on_average_before_the_first
         deviations = inputs.std(0, correction=0)
         assert ((deviations - 1).abs() < 1e-3).float().mean() > 0.9  # others hardly differ between these slices
         assert (deviations < 1 + 1e-3).all()
+    assert network.diagnosis.weight.abs().max() > 0
 
 
 def test_statistics_pooling_learns_the_same_when_taken_up(file_store):

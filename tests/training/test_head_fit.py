@@ -38,7 +38,7 @@ def _fitted(training: TrainingConfig, part: LabelledPixels, task: str = "ladnn")
     return network.eval()
 
 
-def _steepest(network: LADNN, head: torch.nn.Linear, row: int, logits: torch.Tensor, labels: torch.Tensor) -> float:
+def _steepest(head: torch.nn.Linear, row: int, logits: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the steepest slope of the penalised loss at a row of a head."""
     head.zero_grad()
     loss = binary_cross_entropy_with_logits(logits, labels) + 0.1 / 2 * head.weight[row].square().sum()
@@ -57,7 +57,7 @@ def test_at_the_heads_the_penalised_loss_of_the_known_labels_has_no_slope(mask):
     for head, row, column in ((network.diagnosis, 0, 0), (network.lesions, 0, 1), (network.lesions, 4, 5)):
         rows = known[:, column]
         assert len(labels[rows, column].unique()) == 2
-        assert _steepest(network, head, row, logits[rows, column], labels[rows, column]) < 1e-4
+        assert _steepest(head, row, logits[rows, column], labels[rows, column]) < 1e-4
         assert head.weight[row].abs().max() > 1e-3
 
 

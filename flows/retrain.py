@@ -27,7 +27,7 @@ from ladnn.errors import PromotionConflictError
 from ladnn.evaluation.comparison import compare_validated
 from ladnn.evaluation.validation import Validated, sampling_of, select_candidate, validate_variant
 from ladnn.governance.decision import Decision, decide
-from ladnn.governance.gates import Evidence
+from ladnn.governance.gates.evidence import Evidence
 from ladnn.model.network import check_trainable
 from ladnn.model.weights import WeightsSource
 from ladnn.platform import check_free_space, only_one_retrain, open_platform

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ladnn.accountability import check_accountable
 from ladnn.config import GateConfig
 from ladnn.errors import GateError
-from ladnn.governance.gates import Evidence, GateResult, Verdict, overall, run_gates
+from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.gates.run import run_gates
+from ladnn.governance.gates.verdicts import GateResult, Verdict, overall
 from ladnn.retrain import keep, read
 from ladnn.store import ObjectStore
 

@@ -14,7 +14,7 @@ from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, keep_scored
 from ladnn.evaluation.slices import Scores, Slice, score, score_slices
 from ladnn.evaluation.validation import sampling_of
-from ladnn.governance.gates import TestEvidence
+from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.ledger import record_opening
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, champion

@@ -9,8 +9,8 @@ from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.shortcuts.audit import ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics
-from ladnn.governance import gates
 from ladnn.governance.decision import approve, decide, read_approval, read_decision
+from ladnn.governance.gates import evidence as gates
 from ladnn.statistics import Interval
 
 CONFIG = GateConfig(min_auroc=0.75, max_test_openings=3)

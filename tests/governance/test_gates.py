@@ -12,17 +12,13 @@ from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.errors import GateError
 from ladnn.evaluation.metrics import evaluate_diagnosis
-from ladnn.governance import gates
-from ladnn.governance.gates import (
-    Evidence,
-    GateResult,
-    Verdict,
-    auroc_floor,
-    not_worse_than_champion,
-    overall,
-    run_gates,
-    shortcut_audit,
-)
+from ladnn.governance.gates import evidence as gates
+from ladnn.governance.gates.champion import not_worse_than_champion
+from ladnn.governance.gates.data import shortcut_audit
+from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.gates.floors import auroc_floor
+from ladnn.governance.gates.run import run_gates
+from ladnn.governance.gates.verdicts import GateResult, Verdict, overall
 from ladnn.statistics import Bootstrap, Interval
 
 CONFIG = GateConfig(min_auroc=0.75, non_inferiority_margin=0.05, max_test_openings=20)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from trained_platform import VARIANT
 
 from ladnn.governance.decision import Decision
-from ladnn.governance.gates import GateResult, TestEvidence, Verdict
+from ladnn.governance.gates.evidence import TestEvidence
+from ladnn.governance.gates.verdicts import GateResult, Verdict
 from ladnn.registry.promotion import champion
 from ladnn.registry.test_set import TestResult
 

@@ -1,0 +1,46 @@
+"""What a candidate is judged by: frozen values, gathered by `ladnn.registry`, which reads the store."""
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
+from ladnn.dataset.shortcuts.audit import ShortcutAudit
+from ladnn.evaluation.metrics import DiagnosisMetrics
+from ladnn.statistics import Interval
+
+
+class TestEvidence(BaseModel):
+    """What one opening of the test set showed.
+
+    Attributes:
+        candidate: `None` where there is no test set.
+        champion: the same for the champion.
+        difference: AUROC of the candidate minus that of the champion, paired.
+        has_champion: whether anything has been promoted yet.
+        candidate_is_champion: whether both are the same bundle.
+        openings: of this test-set version so far, this one included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate: DiagnosisMetrics | None
+    champion: DiagnosisMetrics | None
+    difference: Interval | None
+    has_champion: bool
+    candidate_is_champion: bool
+    openings: int
+
+
+class Evidence(BaseModel):
+    """All that a candidate is judged by.
+
+    Attributes:
+        test: what the test set showed.
+        audit: shortcut audit of the dataset version that it was trained on.
+        acceptance: a person's acceptance of that audit, given beforehand.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: TestEvidence
+    audit: ShortcutAudit
+    acceptance: AuditAcceptance | None

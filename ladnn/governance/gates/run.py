@@ -1,0 +1,34 @@
+"""All gates in order, over one candidate's evidence."""
+
+from ladnn.config import GateConfig
+from ladnn.governance.gates.champion import not_worse_than_champion
+from ladnn.governance.gates.data import shortcut_audit
+from ladnn.governance.gates.evidence import Evidence, TestEvidence
+from ladnn.governance.gates.floors import auroc_floor
+from ladnn.governance.gates.verdicts import GateResult, Verdict
+
+
+def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
+    """Return every gate's verdict; a test set opened too often adds one that a person must accept."""
+    test = evidence.test
+    gates = (
+        auroc_floor(test, config),
+        not_worse_than_champion(test, config),
+        shortcut_audit(evidence.audit, evidence.acceptance),
+    )
+    if test.openings <= config.max_test_openings:
+        return gates
+    return (*gates, _budget_exceeded(test, config.max_test_openings))
+
+
+def _budget_exceeded(evidence: TestEvidence, budget: int) -> GateResult:
+    return GateResult(
+        name="test_set_budget",
+        value=evidence.openings,
+        limit=budget,
+        interval=None,
+        n=evidence.candidate.n_images if evidence.candidate else 0,
+        verdict=Verdict.NOT_EVALUATED,
+        reason=f"this test-set version was opened {evidence.openings} times and its budget is {budget}, so its numbers "
+        "no longer stand for new patients: grow the test set with new patients, or accept the candidate by name",
+    )

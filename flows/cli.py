@@ -1,4 +1,4 @@
-"""The commands that need Prefect: `ladnn retrain`, `schedule`, `approve`. They join the `ladnn` command line.
+"""The commands that need Prefect: `ladnn retrain`, `schedule`, `approve`, `reject`. They join the `ladnn` command line.
 
 Prefect is imported by the commands, not with this module, so that the other commands stay quick.
 """
@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
+from flows import approval_cli
 from flows.embedded import prefect_errors_explained, prefect_server
 from flows.environment import prepare_prefect
 from ladnn.cli.options import Json, Overrides
 from ladnn.config_file import load_config
-from ladnn.errors import RetrainError
-from ladnn.platform import check_free_space, only_one_retrain, open_platform
+from ladnn.platform import check_free_space, open_platform
 from ladnn.result import emit, results_only_on_stdout
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to the `ladnn` command line."""
     app.command()(retrain)
     app.command()(schedule)
-    app.command()(approve)
+    app.command()(approval_cli.approve)
+    app.command()(approval_cli.reject)
 
 
 def retrain(
@@ -70,29 +71,3 @@ def schedule(
 
         wait_until_up()
         serve_weekly(experiment, cron)
-
-
-def approve(
-    retrain_id: Annotated[str, typer.Argument(help="A held retrain, see `ladnn history`.")],
-    reason: Annotated[str, typer.Option(help="Why what could not be evaluated is accepted.")],
-    by: Annotated[str, typer.Option(help="Who accepts it.", envvar="USER")],
-    as_json: Json = False,
-) -> None:
-    """Accept a held candidate by name and reason, and promote it."""
-    from ladnn.governance.decision import read_approval, read_decision
-    from ladnn.registry.challenger import approve_challenger
-    from ladnn.registry.tracking import open_tracking
-
-    platform = open_platform()
-    decision = read_decision(platform.store, retrain_id)
-    if decision is None:
-        raise RetrainError(f"retrain {retrain_id} has no decision; see `ladnn history` for the retrains there are")
-    with only_one_retrain(platform.settings), results_only_on_stdout():
-        tracking = open_tracking(platform.settings)
-        model_version = approve_challenger(platform.store, tracking, decision, by=by, reason=reason)
-        approval = read_approval(platform.store, retrain_id)
-    if as_json:
-        emit({"retrain_id": retrain_id, "status": "promoted", "model_version": model_version, "approval": approval})
-    elif approval is not None:
-        accepted = f"accepted by {approval.by}: {approval.reason}"
-        typer.echo(f"promoted: model version {model_version} (models:/ladnn@champion), {accepted}")

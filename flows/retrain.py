@@ -10,7 +10,9 @@ from prefect import flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.abandoned import end_abandoned_runs
+from flows.approval import suspended_for
 from flows.embedded import owns_server
+from flows.held import await_person, hold, settle_held
 from flows.intake import take_in_contributions
 from flows.stages import StageClock
 from flows.train_variant import train_variant
@@ -39,7 +41,7 @@ from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
 from ladnn.registry.retrain_figures import draw_figures
-from ladnn.registry.summary import ENDINGS, RetrainSummary, finish_retrain, summarise
+from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Found, Plan, plan_retrain
@@ -55,9 +57,12 @@ def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
         force: retrain although neither data nor experiment changed.
     """
     config = parse_config(experiment, "of the retrain flow")
+    if (waited_for := suspended_for()) is not None:
+        return await_person(waited_for)
     with only_one_retrain(open_platform().settings):
         if owns_server(os.environ):
             end_abandoned_runs(runtime.flow_run.id)
+        settle_held()
         return run_stages(config, force)
 
 
@@ -71,6 +76,8 @@ def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
         found = plan(version, config, force)
     if found.state == "ended":
         return nothing_new(found.plan)
+    if found.state == "waiting":
+        return await_person(found.plan.retrain_id)
     try:
         return run_planned(found.plan, version, clock)
     except Exception:
@@ -93,6 +100,9 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
         test = test_candidate(current, version, bundle_id)
     with clock.stage("decide"):
         decision = decide_on(current, candidate, test, audit)
+    if decision.outcome == "hold":
+        hold(current, clock)
+        return await_person(current.retrain_id)
     with clock.stage("promote"):
         model_version = promote_if_decided(decision, test)
     return conclude(current, decision, model_version, clock)
@@ -195,8 +205,15 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
     tracking, store = _tracking(), open_platform().store
     acceptance = read_acceptance(store, current.dataset_version)
     evidence = Evidence(test=test.evidence, audit=audit, acceptance=acceptance)
+    config = current.config
     decision = decide(
-        store, current.retrain_id, candidate.variant.name, test.candidate_bundle, evidence, current.config.gates
+        store,
+        current.retrain_id,
+        candidate.variant.name,
+        test.candidate_bundle,
+        evidence,
+        config.gates,
+        config.promotion,
     )
     retrain_runs.log_decision(tracking, tracking.parent_run(current.retrain_id, {}), test, decision)
     return decision
@@ -208,7 +225,7 @@ def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
 
     Where the champion changed meanwhile, the retrain ends without a verdict and the next one measures anew.
     """
-    if decision.outcome != "promote":
+    if decision.outcome == "reject":
         return None
     store = open_platform().store
     try:
@@ -222,7 +239,7 @@ def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
 def conclude(current: Plan, decision: Decision, model_version: str | None, clock: StageClock) -> RetrainSummary:
     """End the retrain, in the store last of all."""
     store, tracking = open_platform().store, _tracking()
-    status = ENDINGS[decision.outcome]
+    status: Status = "rejected" if decision.outcome == "reject" else "promoted"
     retrain_runs.end(tracking, summarise(store, current, status))
     finish_retrain(store, current.retrain_id, status, model_version, clock.times())
     say(f"retrain {current.retrain_id}: {status}")

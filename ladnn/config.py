@@ -204,6 +204,18 @@ class GateConfig(_Section):
     """Openings of one test-set version after which promotion needs a person."""
 
 
+Policy = Literal["automatic", "approval"]
+
+
+class PromotionConfig(_Section):
+    """Who promotes a candidate that no gate rejects."""
+
+    policy: Policy = "automatic"
+    """`automatic` promotes what passed every gate; `approval` leaves that, too, to a person."""
+    approval_hours: float = Field(default=168, gt=0, le=8760)
+    """How long a person may take to answer; after that the candidate has expired."""
+
+
 class ProbeLimits(_Section):
     """Limits of one shortcut probe, held against the bounds of its AUROC."""
 
@@ -251,6 +263,8 @@ class ExperimentConfig(_Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gates: GateConfig = GateConfig()
+    promotion: PromotionConfig = PromotionConfig()
+    """Who promotes."""
 
     @field_validator("variants")
     @classmethod

@@ -92,6 +92,10 @@ class GateError(LadnnError):
     """The gates were asked for a verdict they cannot give, such as over an empty list."""
 
 
+class ApprovalError(LadnnError):
+    """A held candidate was answered otherwise before, or can no longer be answered."""
+
+
 class BundleError(LadnnError):
     """A bundle is incomplete, tampered with, or does not reproduce its golden outputs."""
 

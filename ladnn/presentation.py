@@ -14,6 +14,7 @@ from ladnn.dataset.shortcuts.audit import ShortcutAudit, Stage
 from ladnn.dataset.split import SPLITS
 from ladnn.evaluation.comparison import Comparison
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
+from ladnn.governance.approval import until
 from ladnn.governance.decision import Decision
 from ladnn.intake.quarantine import Case
 from ladnn.registry.summary import RetrainSummary, VariantSummary
@@ -44,6 +45,7 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
         print_comparisons(console, summary.comparisons, summary.audit, canonical_form=summary.canonical_form)
     if summary.decision:
         _print_decision(console, summary.decision)
+        _print_answer(console, summary)
     _print_versions(console, summary)
     _print_times(console, summary, total_s)
     _print_next(console, summary, settings, config)
@@ -99,6 +101,14 @@ def _print_decision(console: Console, decision: Decision) -> None:
         console.print(f"  {reason}", markup=False)
 
 
+def _print_answer(console: Console, summary: RetrainSummary) -> None:
+    if summary.decision and summary.waits_until:
+        console.print(f"waiting for approval until {until(summary.decision)}; after that it has expired")
+    if summary.approval:
+        given = summary.approval
+        console.print(f"{given.verdict} by {given.by}: {given.reason}", markup=False)
+
+
 def _print_versions(console: Console, summary: RetrainSummary) -> None:
     if summary.model_version and summary.status != "nothing new":
         console.print(f"promoted: model version {summary.model_version} (models:/ladnn@champion)")
@@ -114,6 +124,8 @@ def _print_times(console: Console, summary: RetrainSummary, total_s: float) -> N
             f"nothing is new: no contribution and no setting changed since it ended; checked in {total_s:.0f} s"
         )
         return
+    if sum(stage.seconds for stage in summary.stages) > total_s:  # of an earlier run: this one only looked
+        return
     start = ("start-up of Prefect and libraries", total_s - sum(stage.seconds for stage in summary.stages))
     times = [start, *((stage.name, stage.seconds) for stage in summary.stages)]
     rows = [(name, f"{seconds:.1f}", f"{100 * seconds / total_s:.0f} %") for name, seconds in times]
@@ -126,7 +138,7 @@ def _print_next(console: Console, summary: RetrainSummary, settings: Settings, c
     ladnn = home + _typed("ladnn")
     commands = []
     if summary.status == "held":
-        commands.append(f"{ladnn} approve {summary.retrain_id} --by NAME --reason WHY")
+        commands.append(f"{ladnn} approve {summary.retrain_id} --by NAME --reason WHY   # or reject")
     if summary.champion:
         commands += [f"{ladnn} predict IMAGE…", f"{ladnn} serve"]
     if settings.tracking_uri.startswith("sqlite:"):
@@ -244,10 +256,17 @@ def print_history(document: dict[str, Any]) -> None:
     columns = ("no", "at (UTC)", "action", "model version", "retrain", "by", "reason")
     console.print(table(columns, promoted, "promotions; the last one is champion"))
     retrains = [
-        (r["retrain_id"], (r["finished_at"] or "")[:19], r["status"], r["dataset_version"], "; ".join(r["reasons"]))
+        (r["retrain_id"], (r["finished_at"] or "")[:19], _standing(r), r["dataset_version"], "; ".join(r["reasons"]))
         for r in document["retrains"]
     ]
     console.print(table(("retrain", "ended (UTC)", "status", "dataset version", "reasons"), retrains, "retrains"))
+
+
+def _standing(retrain: dict[str, Any]) -> str:
+    if retrain["waits_until"]:
+        return f"waiting for approval until {retrain['waits_until'][:16].replace('T', ' ')} UTC"
+    given = retrain["approval"]
+    return f"{retrain['status']} ({given['by']}: {given['reason']})" if given else str(retrain["status"])
 
 
 def print_quarantine(found: Sequence[Case]) -> None:

@@ -15,6 +15,8 @@ from ladnn.errors import RetrainError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 PREFIX = "retrains/"
+HELD = "held"
+"""Document that ends the work of a retrain whose candidate waits for a person."""
 REPRODUCTIONS = "reproductions/"
 REPRODUCTION = "x-"
 """How the ids of plans begin that are trained to be measured only: no retrain, no history, never a candidate."""
@@ -35,12 +37,12 @@ class Plan(BaseModel):
 
 
 class Found(BaseModel):
-    """A plan, and whether it is new, was broken off, or has ended before."""
+    """A plan, and whether it is new, was broken off, waits for a person, or has ended before."""
 
     model_config = ConfigDict(frozen=True)
 
     plan: Plan
-    state: Literal["new", "broken off", "ended"]
+    state: Literal["new", "broken off", "waiting", "ended"]
 
 
 def plan_retrain(
@@ -48,18 +50,19 @@ def plan_retrain(
 ) -> Found:
     """Find the retrain of this data and experiment, or plan one.
 
-    A retrain that was broken off is taken up again, forced or not. One that ended is planned again only by force, one
-    that was superseded is planned again anyway: it never came to a verdict.
+    A retrain that was broken off is taken up again, forced or not. One that ended or waits for a person is planned again
+    only by force; one that was superseded or has expired is planned again anyway: its figures are no longer good.
     """
     attempt, latest = 0, None
     while (plan := read_plan(store, _retrain_id(dataset_version, config, attempt + 1))) is not None:
         attempt, latest = attempt + 1, plan
     if latest is not None:
         outcome = read(store, latest.retrain_id, "outcome")
-        if outcome is None:
+        waits = outcome is None and read(store, latest.retrain_id, HELD) is not None
+        if outcome is None and not waits:
             return Found(plan=latest, state="broken off")
-        if outcome["status"] != "superseded" and not force:
-            return Found(plan=latest, state="ended")
+        if not force and (waits or outcome["status"] not in {"superseded", "expired"}):
+            return Found(plan=latest, state="waiting" if waits else "ended")
     plan = Plan(
         retrain_id=_retrain_id(dataset_version, config, attempt + 1),
         attempt=attempt + 1,

@@ -17,7 +17,10 @@ import pytest
 from ladnn.labels import LESIONS
 from ladnn.serving.predictor import load_champion
 
-COMMANDS = ("import", "phantoms", "intake", "retrain", "schedule", "approve", "predict", "evaluate", "serve", "history")
+COMMANDS = (
+    *("import", "phantoms", "intake", "retrain", "schedule", "approve", "reject", "waiting"),
+    *("predict", "evaluate", "serve", "history"),
+)
 LADNN = Path(sys.executable).with_name("ladnn")
 
 

@@ -16,7 +16,9 @@ def test_every_command_is_in_the_readme_and_has_a_help_text() -> None:
     command = [str(Path(sys.executable).with_name("ladnn")), "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = re.findall(r"^│ ([a-z]+) +(\S.*?) *│$", shown, re.MULTILINE)
-    assert {"retrain", "predict", "evaluate", "serve", "history", "approve"} <= {name for name, _ in lines}
+    assert {"retrain", "predict", "evaluate", "serve", "history", "approve", "reject", "waiting"} <= {
+        name for name, _ in lines
+    }
     assert [name for name, _ in lines if f"`ladnn {name}" not in README] == []
 
 

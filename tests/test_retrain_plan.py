@@ -7,7 +7,7 @@ import pytest
 
 from ladnn.config import ExperimentConfig
 from ladnn.config_file import parse_config
-from ladnn.retrain import Found, document_key, keep, plan_retrain, read, read_plan, retrain_ids
+from ladnn.retrain import HELD, Found, document_key, keep, plan_retrain, read, read_plan, retrain_ids
 from ladnn.store import ObjectStore
 
 CONFIG = parse_config({"variants": [{"backbone": "a", "task": "ladnn"}]}, "of this test")
@@ -78,3 +78,20 @@ def test_the_first_document_of_a_name_holds(file_store: ObjectStore) -> None:
 def test_what_was_never_planned_is_unknown(file_store: ObjectStore) -> None:
     assert read_plan(file_store, "r-1") is None
     assert retrain_ids(file_store) == []
+
+
+def test_a_retrain_that_waits_for_a_person_is_found_waiting_and_planned_again_only_by_force(
+    file_store: ObjectStore,
+) -> None:
+    first = plan(file_store)
+    keep(file_store, first.plan.retrain_id, HELD, {"stages": []})
+    assert plan(file_store) == first.model_copy(update={"state": "waiting"})
+    assert plan(file_store, force=True).plan.attempt == 2
+
+
+def test_a_retrain_that_nobody_answered_in_time_is_planned_again_without_force(file_store: ObjectStore) -> None:
+    first = plan(file_store)
+    keep(file_store, first.plan.retrain_id, HELD, {"stages": []})
+    keep(file_store, first.plan.retrain_id, "outcome", {"status": "expired"})
+    again = plan(file_store)
+    assert (again.state, again.plan.attempt) == ("new", 2)

@@ -21,6 +21,7 @@ from ladnn.cli import (
     models,
     quarantine,
     reproduce,
+    waiting,
 )
 from ladnn.errors import LadnnError
 from ladnn.progress import say
@@ -51,6 +52,7 @@ app.add_typer(attention.app, name="attention")
 app.add_typer(reproduce.app, name="reproduce")
 app.command()(models.serve)
 app.command()(models.history)
+app.command()(waiting.waiting)
 app.command()(models.rollback)
 
 _EXTRAS = {

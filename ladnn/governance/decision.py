@@ -1,14 +1,12 @@
-"""The decision: the gates' verdicts turned into promote, reject or hold, recorded once; and a person's approval."""
+"""The decision: the gates' verdicts and the policy turned into promote, reject or hold, recorded once."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from ladnn.accountability import check_accountable
-from ladnn.config import GateConfig
-from ladnn.errors import GateError
+from ladnn.config import GateConfig, Policy, PromotionConfig
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.governance.gates.run import run_gates
 from ladnn.governance.gates.verdicts import GateResult, Verdict, overall
@@ -20,6 +18,7 @@ _OUTCOMES: dict[Verdict, Literal["promote", "reject", "hold"]] = {
     Verdict.FAIL: "reject",
     Verdict.NOT_EVALUATED: "hold",
 }
+_AUTOMATIC = PromotionConfig()
 
 
 class Decision(BaseModel):
@@ -31,42 +30,51 @@ class Decision(BaseModel):
     variant: str
     bundle_id: str
     outcome: Literal["promote", "reject", "hold"]
-    """`hold`: no gate fails, but a person must accept what could not be evaluated."""
+    """`hold`: no gate fails, but a person must accept what could not be evaluated, or the policy asks for one."""
+    policy: Policy
     gates: tuple[GateResult, ...]
     reasons: tuple[str, ...]
     decided_at: datetime
+    expires_at: datetime | None
+    """When a hold that nobody answered has expired."""
 
-
-class Approval(BaseModel):
-    """A person's acceptance of a held candidate."""
-
-    model_config = ConfigDict(frozen=True)
-
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
-    accepted: tuple[str, ...]
-    """Gates that could not be evaluated."""
-    approved_at: datetime
+    @property
+    def unevaluated(self) -> tuple[str, ...]:
+        """Names of the gates that a person accepts by approving."""
+        return tuple(gate.name for gate in self.gates if gate.verdict is Verdict.NOT_EVALUATED)
 
 
 def decide(
-    store: ObjectStore, retrain_id: str, variant: str, bundle_id: str, evidence: Evidence, config: GateConfig
+    store: ObjectStore,
+    retrain_id: str,
+    variant: str,
+    bundle_id: str,
+    evidence: Evidence,
+    config: GateConfig,
+    promotion: PromotionConfig = _AUTOMATIC,
 ) -> Decision:
     """Run the gates and record the decision, or return the one that was recorded.
+
+    By the policy `approval` also what passed every gate is held for a person.
 
     Raises:
         GateError: there is no gate.
     """
     gates = run_gates(evidence, config)
-    outcome = _OUTCOMES[overall(gates)]
+    outcome, decided_at = _OUTCOMES[overall(gates)], datetime.now(UTC)
+    reasons = _reasons(gates, outcome)
+    if outcome == "promote" and promotion.policy == "approval":
+        outcome, reasons = "hold", (*reasons, "policy: every promotion waits for a person's approval")
     decision = Decision(
         retrain_id=retrain_id,
         variant=variant,
         bundle_id=bundle_id,
         outcome=outcome,
+        policy=promotion.policy,
         gates=gates,
-        reasons=_reasons(gates, outcome),
-        decided_at=datetime.now(UTC),
+        reasons=reasons,
+        decided_at=decided_at,
+        expires_at=decided_at + timedelta(hours=promotion.approval_hours) if outcome == "hold" else None,
     )
     return Decision.model_validate(keep(store, retrain_id, "decision", decision.model_dump(mode="json")))
 
@@ -75,28 +83,6 @@ def read_decision(store: ObjectStore, retrain_id: str) -> Decision | None:
     """Read the decision of a retrain, if it got that far."""
     document = read(store, retrain_id, "decision")
     return None if document is None else Decision.model_validate(document)
-
-
-def approve(store: ObjectStore, decision: Decision, by: str, reason: str) -> Approval:
-    """Record that a person accepts a held candidate; the first approval holds.
-
-    Raises:
-        GateError: the decision is no hold, or nobody or no reason is named.
-    """
-    if decision.outcome != "hold":
-        raise GateError(
-            f"retrain {decision.retrain_id} is not held, its decision is {decision.outcome}; nothing to approve"
-        )
-    check_accountable(by, reason, "an approval", GateError)
-    accepted = tuple(gate.name for gate in decision.gates if gate.verdict is Verdict.NOT_EVALUATED)
-    approval = Approval(by=by, reason=reason, accepted=accepted, approved_at=datetime.now(UTC))
-    return Approval.model_validate(keep(store, decision.retrain_id, "approval", approval.model_dump(mode="json")))
-
-
-def read_approval(store: ObjectStore, retrain_id: str) -> Approval | None:
-    """Read the approval of a retrain, if there is one."""
-    document = read(store, retrain_id, "approval")
-    return None if document is None else Approval.model_validate(document)
 
 
 def _reasons(gates: Sequence[GateResult], outcome: str) -> tuple[str, ...]:

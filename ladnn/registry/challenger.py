@@ -4,11 +4,11 @@ Every step finds what an earlier, killed run left, so the whole can be repeated.
 """
 
 from ladnn.errors import NoChampionError, RetrainError
-from ladnn.governance.decision import Decision, approve
+from ladnn.governance.decision import Decision
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.model_versions import follow_log, register
 from ladnn.registry.promotion import Promotion, Proposal, champion, promote, promotions, required_champion
-from ladnn.registry.test_set import TestResult, read_test_result
+from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
 from ladnn.store import ObjectStore
 
@@ -53,24 +53,6 @@ def promote_challenger(
     record = promote(store, proposal, expected=test.champion.number if test.champion else 0)
     follow_log(tracking, store)
     return record.model_version
-
-
-def approve_challenger(store: ObjectStore, tracking: Tracking, decision: Decision, *, by: str, reason: str) -> str:
-    """Record a person's acceptance of a held candidate and promote it; return its model version.
-
-    Raises:
-        GateError: the decision is no hold.
-        PromotionConflictError: another model became champion since the retrain.
-    """
-    approval = approve(store, decision, by, reason)
-    test = read_test_result(store, decision.retrain_id)
-    if test is None:
-        raise RetrainError(f"retrain {decision.retrain_id} has no test result; run the retrain again")
-    model_version = promote_challenger(store, tracking, decision, test, by=approval.by, reason=approval.reason)
-    run_id = tracking.parent_run(decision.retrain_id, {})
-    tracking.log_summary(run_id, {}, {"ladnn.status": "promoted"})
-    tracking.finish(run_id)
-    return model_version
 
 
 def roll_back(store: ObjectStore, tracking: Tracking, *, by: str, reason: str) -> Promotion:

@@ -101,6 +101,7 @@ def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: De
             metrics |= _flat(name, scores)
     tags = {
         "ladnn.decision": decision.outcome,
+        "ladnn.policy": decision.policy,
         "ladnn.candidate": decision.variant,
         "ladnn.bundle_id": decision.bundle_id,
     }
@@ -113,9 +114,13 @@ def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: De
 
 
 def end(tracking: Tracking, summary: RetrainSummary) -> None:
-    """End the parent run of a retrain."""
-    run_id = tracking.parent_run(summary.retrain_id, {})
-    tracking.log_summary(run_id, {}, {"ladnn.status": summary.status})
+    """End the parent run of a retrain; one that waits for a person ends now, too, and says more once it is answered."""
+    run_id, tags = tracking.parent_run(summary.retrain_id, {}), {"ladnn.status": summary.status}
+    if summary.waits_until:
+        tags["ladnn.waits_until"] = summary.waits_until.isoformat(timespec="seconds")
+    if (given := summary.approval) is not None:
+        tags |= {"ladnn.answer": given.verdict, "ladnn.answered_by": given.by, "ladnn.answer_reason": given.reason}
+    tracking.log_summary(run_id, {}, tags)
     tracking.log_document(run_id, summary.model_dump(mode="json"), "summary.json")
     tracking.finish(run_id)
 

@@ -11,20 +11,17 @@ from ladnn.evaluation.comparison import Comparison, read_comparisons
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.evaluation.seeds import SeedSpread, spread_by_group
 from ladnn.evaluation.validation import read_validated, sampling_of
-from ladnn.governance.decision import Approval, Decision, read_approval, read_decision
+from ladnn.governance.approval import Answer, read_answer
+from ladnn.governance.decision import Decision, read_decision
+from ladnn.registry.holds import standing
 from ladnn.registry.promotion import Promotion, champion, promotions
-from ladnn.retrain import Plan, keep, read, read_plan, retrain_ids
+from ladnn.retrain import HELD, Plan, keep, read, read_plan, retrain_ids
 from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 from ladnn.training.result import read_trained
 
-Status = Literal["promoted", "rejected", "held", "superseded"]
-ENDINGS: dict[Literal["promote", "reject", "hold"], Status] = {
-    "promote": "promoted",
-    "reject": "rejected",
-    "hold": "held",
-}
-"""How a retrain ends by its decision."""
+Status = Literal["promoted", "rejected", "expired", "superseded"]
+"""How a retrain ends; `rejected` by the gates or by a person, `expired` where nobody answered."""
 
 
 class StageTime(BaseModel):
@@ -45,6 +42,15 @@ class Outcome(BaseModel):
     model_version: str | None
     stages: tuple[StageTime, ...]
     finished_at: datetime
+
+
+class Held(BaseModel):
+    """What a retrain that waits for a person had done when it began to wait."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stages: tuple[StageTime, ...]
+    held_at: datetime
 
 
 class VariantSummary(BaseModel):
@@ -73,7 +79,7 @@ class RetrainSummary(BaseModel):
 
     retrain_id: str
     status: str
-    """promoted, rejected, held, superseded, unfinished, or nothing new."""
+    """promoted, rejected, held, approved (about to be promoted), expired, superseded, unfinished, or nothing new."""
     dataset_version: str
     dataset: DatasetVersion
     variants: tuple[VariantSummary, ...]
@@ -86,12 +92,18 @@ class RetrainSummary(BaseModel):
     audit: ShortcutAudit | None
     """How well the diagnosis can be predicted without the disease."""
     decision: Decision | None
-    approval: Approval | None
+    approval: Answer | None
+    """What a person said of a held candidate."""
     model_version: str | None
     """Version that this retrain promoted."""
     champion: Promotion | None
     stages: tuple[StageTime, ...]
     finished_at: datetime | None
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When a candidate that waits for a person expires."""
+        return self.decision.expires_at if self.decision and self.status == "held" else None
 
 
 def finish_retrain(
@@ -102,6 +114,18 @@ def finish_retrain(
     return Outcome.model_validate(keep(store, retrain_id, "outcome", outcome.model_dump(mode="json")))
 
 
+def begin_wait(store: ObjectStore, retrain_id: str, stages: tuple[StageTime, ...]) -> Held:
+    """Record that all is done but what a person decides; the first record holds."""
+    held = Held(stages=stages, held_at=datetime.now(UTC))
+    return Held.model_validate(keep(store, retrain_id, HELD, held.model_dump(mode="json")))
+
+
+def read_held(store: ObjectStore, retrain_id: str) -> Held | None:
+    """Read what a retrain had done when it began to wait for a person; None where it never did."""
+    document = read(store, retrain_id, HELD)
+    return None if document is None else Held.model_validate(document)
+
+
 def read_outcome(store: ObjectStore, retrain_id: str) -> Outcome | None:
     """Read how a retrain ended; None while it has not."""
     document = read(store, retrain_id, "outcome")
@@ -109,27 +133,38 @@ def read_outcome(store: ObjectStore, retrain_id: str) -> Outcome | None:
 
 
 def unfinished_before(store: ObjectStore, current: Plan) -> list[Plan]:
-    """Return the plans of the same experiment on other data that have no outcome: newer data overtook them."""
+    """Return the plans of the same experiment on other data that newer data overtook: no outcome, and no hold."""
     return [
         plan
         for plan in _plans(store)
         if plan.retrain_id != current.retrain_id
         and plan.config.digest == current.config.digest
         and read_outcome(store, plan.retrain_id) is None
+        and not ((decision := read_decision(store, plan.retrain_id)) and decision.outcome == "hold")
     ]
+
+
+def open_holds(store: ObjectStore) -> list[Decision]:
+    """Return the held decisions whose retrain has not ended, oldest first."""
+    decisions = (read_decision(store, name) for name in retrain_ids(store) if read_outcome(store, name) is None)
+    held = [decision for decision in decisions if decision is not None and decision.outcome == "hold"]
+    return sorted(held, key=lambda decision: decision.decided_at)
+
+
+def waiting(store: ObjectStore) -> list[Decision]:
+    """Return the held decisions that a person can still answer, oldest first."""
+    return [decision for decision in open_holds(store) if standing(store, decision) == "held"]
 
 
 def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> RetrainSummary:
     """Gather what a retrain left behind; `status` replaces the recorded one."""
-    outcome = read_outcome(store, plan.retrain_id)
-    version, approval = promoted_version(store, plan.retrain_id), read_approval(store, plan.retrain_id)
-    recorded = "unfinished" if outcome is None else outcome.status
+    outcome, held = read_outcome(store, plan.retrain_id), read_held(store, plan.retrain_id)
     variants = tuple(v for variant in plan.config.variants if (v := _variant(store, plan, variant.name)) is not None)
     sampling = sampling_of(plan.config.evaluation, plan.config.seed)
     groups = {variant.name: variant.group for variant in plan.config.variants}
     return RetrainSummary(
         retrain_id=plan.retrain_id,
-        status=status or ("promoted" if approval and version else recorded),
+        status=status or status_of(store, plan.retrain_id),
         dataset_version=plan.dataset_version,
         dataset=load_version(store, plan.dataset_version),
         variants=variants,
@@ -138,12 +173,20 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
         canonical_form=plan.config.training.canonical_form,
         audit=read_audit(store, plan.dataset_version, plan.config.audit, sampling),
         decision=read_decision(store, plan.retrain_id),
-        approval=approval,
-        model_version=version,
+        approval=read_answer(store, plan.retrain_id),
+        model_version=promoted_version(store, plan.retrain_id),
         champion=champion(store),
-        stages=outcome.stages if outcome else (),
+        stages=ended.stages if (ended := outcome or held) else (),
         finished_at=outcome.finished_at if outcome else None,
     )
+
+
+def status_of(store: ObjectStore, retrain_id: str) -> str:
+    """Tell where a retrain stands: how it ended, where a held one stands, or unfinished."""
+    if (outcome := read_outcome(store, retrain_id)) is not None:
+        return outcome.status
+    decision = read_decision(store, retrain_id)
+    return standing(store, decision) if decision and decision.outcome == "hold" else "unfinished"
 
 
 def history(store: ObjectStore) -> dict[str, Any]:
@@ -159,7 +202,10 @@ def history(store: ObjectStore) -> dict[str, Any]:
                 "status": item.status,
                 "dataset_version": item.dataset_version,
                 "model_version": item.model_version,
+                "policy": item.decision.policy if item.decision else None,
                 "reasons": list(item.decision.reasons) if item.decision else [],
+                "waits_until": item.waits_until.isoformat() if item.waits_until else None,
+                "approval": item.approval.model_dump(mode="json") if item.approval else None,
                 "finished_at": item.finished_at.isoformat() if item.finished_at else None,
             }
             for item in summaries

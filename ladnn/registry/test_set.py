@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
+from ladnn.errors import RetrainError
 from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, keep_scored
 from ladnn.evaluation.slices import Scores, Slice, score, score_slices
@@ -98,6 +99,18 @@ def read_test_result(store: ObjectStore, retrain_id: str) -> TestResult | None:
     """Read what the test set showed in a retrain, if it got that far."""
     document = read(store, retrain_id, _DOCUMENT)
     return None if document is None else TestResult.model_validate(document)
+
+
+def required_test_result(store: ObjectStore, retrain_id: str) -> TestResult:
+    """Read what the test set showed in a retrain that has a decision.
+
+    Raises:
+        RetrainError: the document is missing.
+    """
+    result = read_test_result(store, retrain_id)
+    if result is None:
+        raise RetrainError(f"retrain {retrain_id} has no test result; run the retrain again")
+    return result
 
 
 def _measure(

@@ -1,15 +1,12 @@
-"""The decision: verdicts turned into promote, reject or hold, once; and a person's approval of a hold."""
+"""The decision: verdicts and the policy turned into promote, reject or hold, once."""
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from ladnn.config import GateConfig, ProbeLimits
+from ladnn.config import GateConfig, ProbeLimits, PromotionConfig
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.shortcuts.audit import ProbeResult, ShortcutAudit
-from ladnn.errors import GateError
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics
-from ladnn.governance.decision import approve, decide, read_approval, read_decision
+from ladnn.governance.decision import decide, read_decision
 from ladnn.governance.gates import evidence as gates
 from ladnn.statistics import Interval
 
@@ -99,7 +96,7 @@ def test_a_red_shortcut_audit_holds_a_candidate_that_would_pass(file_store):
     decision = decided(file_store, evidence(0.9, shortcuts="red"))
 
     assert decision.outcome == "hold"
-    assert approve(file_store, decision, "A. Person", "known").accepted == ("shortcut_audit",)
+    assert decision.unevaluated == ("shortcut_audit",)
 
 
 def test_a_failure_weighs_more_than_what_was_not_evaluated(file_store):
@@ -114,35 +111,31 @@ def test_the_first_decision_of_a_retrain_holds(store):
     assert abs(datetime.now(UTC) - first.decided_at) < timedelta(minutes=1)
 
 
-def test_without_decision_or_approval_there_is_none_to_read(store):
+def test_without_decision_there_is_none_to_read(store):
     assert read_decision(store, "r-1") is None
-    assert read_approval(store, "r-1") is None
 
 
-@pytest.mark.parametrize("auroc", [0.9, 0.6], ids=["promote", "reject"])
-def test_only_a_hold_can_be_approved(file_store, auroc):
-    decision = decided(file_store, evidence(auroc))
-
-    with pytest.raises(GateError, match="not held"):
-        approve(file_store, decision, "A. Person", "looks good")
-    assert read_approval(file_store, "r-1") is None
+def by_policy(store, shown, hours=168):
+    promotion = PromotionConfig(policy="approval", approval_hours=hours)
+    return decide(store, "r-1", "lite0-ladnn", "b-1", shown, CONFIG, promotion)
 
 
-@pytest.mark.parametrize(("by", "reason"), [("", "why"), ("A. Person", ""), ("  ", "why"), ("A. Person", "\t\n")])
-def test_an_approval_needs_a_person_and_a_reason(file_store, by, reason):
-    decision = decided(file_store, evidence(tested=False))
+def test_by_the_policy_approval_what_passed_waits_for_a_person_too(file_store):
+    decision = by_policy(file_store, evidence(0.9), hours=12)
 
-    with pytest.raises(GateError, match="--by and --reason"):
-        approve(file_store, decision, by, reason)
-    assert read_approval(file_store, "r-1") is None
+    assert (decision.outcome, decision.policy, decision.unevaluated) == ("hold", "approval", ())
+    assert decision.expires_at - decision.decided_at == timedelta(hours=12)
+    assert [reason.split(":")[0] for reason in decision.reasons] == [*(gate.name for gate in decision.gates), "policy"]
 
 
-def test_the_first_approval_holds_and_says_what_was_accepted(store):
-    decision = decided(store, evidence(tested=False))
+def test_no_policy_lets_a_person_approve_what_a_gate_rejected(file_store):
+    decision = by_policy(file_store, evidence(0.6))
 
-    first = approve(store, decision, "A. Person", "published split without a test part")
-    second = approve(store, decision, "B. Other", "me too")
+    assert (decision.outcome, decision.expires_at) == ("reject", None)
 
-    assert second == first == read_approval(store, "r-1")
-    assert (first.by, first.accepted) == ("A. Person", ("auroc_floor",))
-    assert first.approved_at.utcoffset() == timedelta(0)
+
+def test_a_hold_expires_by_the_automatic_policy_too_and_a_promotion_does_not(file_store):
+    held, promoted = decided(file_store, evidence(tested=False)), decided(file_store, evidence(0.9), "r-2")
+
+    assert held.expires_at - held.decided_at == timedelta(days=7)
+    assert (held.policy, promoted.policy, promoted.expires_at) == ("automatic", "automatic", None)

@@ -7,24 +7,15 @@ import pytest
 from challengers import decision_for, result_against_the_champion
 from trained_platform import VARIANT
 
-from ladnn.errors import GateError, NoChampionError, PromotionConflictError, RetrainError
-from ladnn.governance.decision import read_approval
-from ladnn.registry.challenger import approve_challenger, check_replaceable, promote_challenger, roll_back
+from ladnn.errors import NoChampionError, PromotionConflictError, RetrainError
+from ladnn.registry.challenger import check_replaceable, promote_challenger, roll_back
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import champion, promotions
 from ladnn.registry.tracking import Tracking
-from ladnn.retrain import keep
 
 
 def promote_by_gates(platform, tracking, decision, test):
     return promote_challenger(platform.store, tracking, decision, test, by="gates", reason="all gates passed")
-
-
-def held(platform):
-    """A held decision, with the test result that the retrain kept."""
-    test = result_against_the_champion(platform)
-    keep(platform.store, platform.retrain_id, "test", test.model_dump(mode="json"))
-    return decision_for(platform, "hold")
 
 
 def aliases(tracking):
@@ -76,45 +67,6 @@ def test_a_model_of_phantoms_does_not_replace_one_of_patients(platform, tracking
 def test_phantoms_may_replace_phantoms_and_patients_may_replace_phantoms(champion_platform):
     check_replaceable(champion_platform.store, synthetic=True)
     check_replaceable(champion_platform.store, synthetic=False)
-
-
-def test_approving_a_held_candidate_promotes_it_in_the_name_of_who_approved_first(platform, tracking):
-    decision = held(platform)
-    tracking.finish(tracking.parent_run(platform.retrain_id, {"ladnn.status": "held"}))
-
-    first = approve_challenger(platform.store, tracking, decision, by="A. Person", reason="small test set")
-    again = approve_challenger(platform.store, tracking, decision, by="B. Other", reason="me too")
-
-    (record,) = promotions(platform.store)
-    assert first == again == record.model_version
-    assert (record.by, record.reason) == ("A. Person", "small test set")
-    assert read_approval(platform.store, platform.retrain_id).by == "A. Person"
-    parent = tracking.client.get_run(tracking.parent_run(platform.retrain_id, {}))
-    assert parent.data.tags["ladnn.status"] == "promoted"
-
-
-def test_approving_leaves_no_run_open(platform, tracking):
-    decision = held(platform)
-    for run_id in (
-        tracking.variant_run(platform.retrain_id, VARIANT, {}),
-        tracking.parent_run(platform.retrain_id, {}),
-    ):
-        tracking.finish(run_id)
-
-    approve_challenger(platform.store, tracking, decision, by="A. Person", reason="small test set")
-
-    runs = tracking.client.search_runs([tracking.experiment_id])
-    assert {run.info.status for run in runs} == {"FINISHED"}
-
-
-@pytest.mark.parametrize("outcome", ["promote", "reject"])
-def test_only_a_held_candidate_can_be_approved(platform, tracking, outcome):
-    with pytest.raises(GateError, match="not held"):
-        approve_challenger(
-            platform.store, tracking, decision_for(platform, outcome), by="A. Person", reason="I want it"
-        )
-    assert promotions(platform.store) == []
-    assert read_approval(platform.store, platform.retrain_id) is None
 
 
 def _promote(platform, tracking_uri, artifact_root, decision, test):

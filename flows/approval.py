@@ -1,0 +1,125 @@
+"""How a flow run waits for a person: suspended, so that its process ends and its worker is free, until it is answered.
+
+The answer is given by the form of the Prefect UI or by `ladnn approve`. It counts once it stands in the object store;
+what Prefect keeps is the way there. The retrain's id is the key of the suspension, and thus finds the flow run again.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from prefect import suspend_flow_run
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import FlowRunContext
+from prefect.input import RunInput
+from prefect.states import Cancelled, Completed
+from pydantic import Field
+
+from ladnn.errors import ApprovalError
+from ladnn.governance.approval import Answer, Given, until
+from ladnn.governance.decision import Decision
+from ladnn.progress import say
+from ladnn.registry.approvals import give_answer
+from ladnn.registry.summary import Status, read_outcome
+from ladnn.store import ObjectStore
+
+_VERDICTS: dict[Literal["approve", "reject"], Given] = {"approve": "approved", "reject": "rejected"}
+
+
+class ApprovalForm(RunInput):
+    """What the form of the Prefect UI asks."""
+
+    decision: Literal["approve", "reject"]
+    by: str = Field(min_length=1, pattern=r"\S", description="Who decides it.")
+    reason: str = Field(min_length=1, pattern=r"\S", description="Why; kept with the decision.")
+
+
+def suspended_for() -> str | None:
+    """Return the retrain that this flow run waited for before it was resumed; None in a run that never waited."""
+    keys = _flow_run().empirical_policy.pause_keys or set()
+    return next(iter(sorted(keys)), None)
+
+
+def wait_for_answer(store: ObjectStore, decision: Decision) -> None:
+    """Suspend this flow run until a person answers, then record the answer; return at once where it cannot be suspended.
+
+    Only a run of a deployment can be: something must start it again. Of a retrain one run waits, not each that finds it.
+    """
+    run = _flow_run()
+    if run.deployment_id is None or run.parent_task_run_id is not None or decision.retrain_id in suspended_runs():
+        return
+    say(f"retrain {decision.retrain_id} waits for a person until {until(decision)}; this flow run is suspended")
+    form = ApprovalForm.with_initial_data(description=_description(decision))
+    filled = suspend_flow_run(wait_for_input=form, key=decision.retrain_id)
+    if filled is None:
+        return
+    try:
+        give_answer(store, decision, _VERDICTS[filled.decision], filled.by, filled.reason)
+    except ApprovalError as error:  # what holds already is carried out; the form comes too late
+        say(f"the answer of {filled.by} changes nothing: {error}")
+
+
+def suspended_runs() -> dict[str, FlowRun]:
+    """Return the flow runs that wait for a person, by their retrain."""
+    suspended = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    retrains = FlowFilter(name=FlowFilterName(any_=["retrain"]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_filter=retrains, flow_run_filter=suspended)
+    keys = ((run.state.state_details.pause_key if run.state else None, run) for run in runs)
+    return {key: run for key, run in keys if key is not None}
+
+
+def resume(decision: Decision, given: Answer) -> str | None:
+    """Resume the flow run that waits for this answer and return its name; None where none does."""
+    run = suspended_runs().get(decision.retrain_id)
+    if run is None:
+        return None
+    verdict = next(word for word, verdict in _VERDICTS.items() if verdict == given.verdict)
+    with get_client(sync_client=True) as client:
+        form = {"decision": verdict, "by": given.by, "reason": given.reason}
+        response = client.resume_flow_run(run.id, run_input=form)
+    return run.name if response.status == SetStateStatus.ACCEPT else None
+
+
+def end_suspended(store: ObjectStore) -> None:
+    """End the flow runs that still wait although their retrain has ended, such as by expiry."""
+    for retrain_id, run in suspended_runs().items():
+        outcome = read_outcome(store, retrain_id)
+        if outcome is not None:
+            _set_state(run.id, _ended(retrain_id, outcome.status))
+
+
+def _ended(retrain_id: str, status: Status) -> State[None]:
+    message = f"retrain {retrain_id}: {status}"
+    if status in {"expired", "superseded"}:
+        return Cancelled(name=status.capitalize(), message=message)
+    return Completed(message=message)
+
+
+def _set_state(run_id: UUID, state: State[None]) -> None:
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, state, force=True)
+
+
+def _flow_run() -> FlowRun:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("there is no flow run; call this inside of a flow")
+    return context.flow_run
+
+
+def _description(decision: Decision) -> str:
+    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
+    return (
+        f"Retrain **{decision.retrain_id}** (candidate {decision.variant}) waits for a person until "
+        f"**{until(decision)}**; after that it has expired.\n\n{reasons}\n\n"
+        "`approve` promotes it, `reject` ends it. Your name and reason are kept with the decision."
+    )

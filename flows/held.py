@@ -1,0 +1,66 @@
+"""The end of a retrain whose candidate is held: it waits for a person, and what was answered is carried out."""
+
+import os
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.approval import end_suspended, wait_for_answer
+from flows.embedded import owns_server
+from flows.stages import StageClock
+from ladnn.platform import open_platform
+from ladnn.progress import say
+from ladnn.registry import retrain_runs
+from ladnn.registry.approvals import held_decision, settle, settle_all
+from ladnn.registry.summary import RetrainSummary, begin_wait, summarise
+from ladnn.registry.tracking import Tracking, open_tracking
+from ladnn.retrain import Plan, required_plan
+
+
+def await_person(retrain_id: str) -> RetrainSummary:
+    """Bring a held retrain to its end; where that takes a person, suspend until there is an answer, or leave it held.
+
+    A run that was resumed begins here: its stages are done, whatever was contributed meanwhile.
+    """
+    if not settle_one(retrain_id):
+        store = open_platform().store
+        wait_for_answer(store, held_decision(store, retrain_id))
+        settle_one(retrain_id)
+    return report(retrain_id)
+
+
+@task(cache_policy=NO_CACHE)
+def settle_held() -> None:
+    """Carry out what persons answered and a crash broke off, and end what nobody answered in time."""
+    for line in settle_all(open_platform().store, _tracking):
+        say(f"  {line}")
+    if not owns_server(os.environ):
+        end_suspended(open_platform().store)
+
+
+@task(cache_policy=NO_CACHE)
+def settle_one(retrain_id: str) -> bool:
+    """Bring a held retrain to its end, unless it waits for a person; tell whether it has ended."""
+    store = open_platform().store
+    outcome = settle(store, _tracking(), held_decision(store, retrain_id))
+    say(f"retrain {retrain_id}: {outcome.status if outcome else 'held'}")
+    return outcome is not None
+
+
+@task(cache_policy=NO_CACHE)
+def report(retrain_id: str) -> RetrainSummary:
+    """Tell what a retrain came to."""
+    store = open_platform().store
+    return summarise(store, required_plan(store, retrain_id))
+
+
+@task(cache_policy=NO_CACHE)
+def hold(current: Plan, clock: StageClock) -> None:
+    """Note that all is done but what a person decides."""
+    store = open_platform().store
+    retrain_runs.end(_tracking(), summarise(store, current))
+    begin_wait(store, current.retrain_id, clock.times())
+
+
+def _tracking() -> Tracking:
+    return open_tracking(open_platform().settings)

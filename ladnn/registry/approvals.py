@@ -1,0 +1,111 @@
+"""What waits for a person, and how a held candidate ends: promoted, rejected, expired or superseded.
+
+Whoever comes first ends it: the command that answers, the flow run that waited, the next retrain, a reconcile. Every
+step finds what an earlier, killed one left.
+"""
+
+from collections.abc import Callable
+
+from ladnn.errors import ApprovalError, BundleError, PromotionConflictError, RetrainError
+from ladnn.governance.approval import Answer, Given, answer, required_answer, settled_answer
+from ladnn.governance.decision import Decision, read_decision
+from ladnn.registry import retrain_runs
+from ladnn.registry.challenger import promote_challenger
+from ladnn.registry.holds import is_overtaken, standing
+from ladnn.registry.promotion import required_champion
+from ladnn.registry.summary import (
+    Outcome,
+    Status,
+    finish_retrain,
+    open_holds,
+    promoted_version,
+    read_held,
+    read_outcome,
+    summarise,
+    waiting,
+)
+from ladnn.registry.test_set import required_test_result
+from ladnn.registry.tracking import Tracking
+from ladnn.retrain import required_plan
+from ladnn.store import ObjectStore
+
+
+def held_decision(store: ObjectStore, retrain_id: str | None) -> Decision:
+    """Read the decision of a retrain that somebody wants to answer.
+
+    Raises:
+        RetrainError: no retrain is named (those that wait are), there is no such retrain, or it has no decision yet.
+    """
+    if retrain_id is None:
+        ids = ", ".join(decision.retrain_id for decision in waiting(store))
+        raise RetrainError(f"name the retrain; waiting for a person: {ids}" if ids else "no retrain waits for a person")
+    required_plan(store, retrain_id)
+    decision = read_decision(store, retrain_id)
+    if decision is None:
+        raise RetrainError(f"retrain {retrain_id} has no decision yet; finish it by the same `ladnn retrain` command")
+    return decision
+
+
+def give_answer(store: ObjectStore, decision: Decision, verdict: Given, by: str, reason: str) -> Answer:
+    """Record a person's answer to a held candidate; the first one holds.
+
+    Raises:
+        GateError: the decision is no hold, or nobody or no reason is named.
+        ApprovalError: it was answered otherwise before, has expired, or the champion changed since it was measured.
+    """
+    if decision.outcome == "hold" and standing(store, decision) == "superseded":
+        raise ApprovalError(
+            f"the champion changed since retrain {decision.retrain_id} was measured (record "
+            f"{required_champion(store).number} of the promotion log), so its figures no longer count; "
+            "run `ladnn retrain` again, which measures against the new champion"
+        )
+    return answer(store, decision, verdict, by, reason)
+
+
+def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcome | None:
+    """Bring a held retrain to its end; None while it waits for a person.
+
+    Raises:
+        BundleError: the bundle or its upload is damaged.
+        TrackingError: MLflow cannot be used.
+    """
+    retrain_id = decision.retrain_id
+    if (ended := read_outcome(store, retrain_id)) is not None:
+        return ended
+    settled_answer(store, decision)
+    state = standing(store, decision)
+    if state == "held":
+        return None
+    status = state if state != "approved" else _promoted(store, tracking, decision)
+    held, version = read_held(store, retrain_id), promoted_version(store, retrain_id)
+    retrain_runs.end(tracking, summarise(store, required_plan(store, retrain_id), status))
+    return finish_retrain(store, retrain_id, status, version, held.stages if held else ())
+
+
+def settle_all(store: ObjectStore, tracking: Callable[[], Tracking]) -> list[str]:
+    """Bring every held retrain to its end that no longer waits for a person; say what was done, one line each.
+
+    One whose bundle is damaged is named and left: it must not stop the others.
+    """
+    lines = []
+    for decision in open_holds(store):
+        if standing(store, decision) == "held":
+            continue
+        try:
+            outcome = settle(store, tracking(), decision)
+        except BundleError as error:
+            lines.append(f"retrain {decision.retrain_id} was approved and cannot be promoted: {error}")
+        else:
+            lines.append(f"retrain {decision.retrain_id}: {outcome.status if outcome else 'held'}")
+    return lines
+
+
+def _promoted(store: ObjectStore, tracking: Tracking, decision: Decision) -> Status:
+    given, test = required_answer(store, decision.retrain_id), required_test_result(store, decision.retrain_id)
+    try:
+        promote_challenger(store, tracking, decision, test, by=given.by, reason=given.reason)
+    except PromotionConflictError:
+        if is_overtaken(store, decision):
+            return "superseded"
+        # another process promoted this very candidate at the same time
+    return "promoted"

@@ -1,0 +1,165 @@
+"""A held candidate comes to one end, whoever ends it and whatever was killed in between."""
+
+import pytest
+from challengers import decision_for, held
+
+from ladnn.errors import ApprovalError, GateError, RetrainError
+from ladnn.governance.approval import read_answer
+from ladnn.registry.approvals import give_answer, held_decision, settle, settle_all
+from ladnn.registry.model_versions import MODEL
+from ladnn.registry.promotion import promotions
+from ladnn.registry.retrain_runs import begin, supersede_unfinished
+from ladnn.registry.summary import StageTime, begin_wait, history, read_outcome, summarise, waiting
+from ladnn.retrain import plan_retrain
+
+STAGES = (StageTime(name="evaluate", seconds=2.5),)
+
+
+@pytest.fixture
+def decision(platform, tracking):
+    """The decision of a retrain that waits for a person."""
+    begin(tracking, platform.plan, platform.version)
+    made = held(platform)
+    begin_wait(platform.store, platform.retrain_id, STAGES)
+    return made
+
+
+def status(platform):
+    return summarise(platform.store, platform.plan).status
+
+
+def tags(tracking, platform):
+    (run,) = tracking.client.search_runs(
+        [tracking.experiment_id], f"tags.`ladnn.retrain_id` = '{platform.retrain_id}' and tags.`ladnn.variant` = ''"
+    )
+    return run.data.tags | {"run": run.info.status}
+
+
+def test_while_nobody_answers_it_waits(platform, tracking, decision):
+    assert settle(platform.store, tracking, decision) is None
+
+    assert waiting(platform.store) == [decision] == [held_decision(platform.store, platform.retrain_id)]
+    assert read_outcome(platform.store, platform.retrain_id) is None
+    shown = history(platform.store)["retrains"][0]
+    assert (shown["status"], shown["waits_until"]) == ("held", decision.expires_at.isoformat())
+
+
+def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tracking, decision):
+    for by in ("A. Person", "B. Other"):
+        give_answer(platform.store, decision, "approved", by, f"{by} looked at it")
+    assert status(platform) == "approved"
+    outcome = settle(platform.store, tracking, decision)
+
+    (record,) = promotions(platform.store)
+    assert (record.by, record.reason) == ("A. Person", "A. Person looked at it")
+    assert (outcome.status, outcome.model_version, outcome.stages) == ("promoted", record.model_version, STAGES)
+    shown = tags(tracking, platform)
+    assert (shown["ladnn.status"], shown["ladnn.answer"], shown["run"]) == ("promoted", "approved", "FINISHED")
+    assert (shown["ladnn.answered_by"], shown["ladnn.answer_reason"]) == ("A. Person", "A. Person looked at it")
+    shown = history(platform.store)["retrains"][0]
+    assert (shown["status"], shown["approval"]["by"], shown["waits_until"]) == ("promoted", "A. Person", None)
+    assert waiting(platform.store) == []
+
+
+def test_settling_again_changes_nothing(platform, tracking, decision):
+    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    first = settle(platform.store, tracking, decision)
+
+    assert settle(platform.store, tracking, decision) == first
+    assert settle_all(platform.store, lambda: tracking) == []
+    assert len(promotions(platform.store)) == 1
+    assert len(tracking.client.search_model_versions(f"name = '{MODEL}'")) == 1
+
+
+def test_rejected_it_ends_and_nothing_is_promoted(platform, tracking, decision):
+    give_answer(platform.store, decision, "rejected", "A. Person", "not on these data")
+    outcome = settle(platform.store, tracking, decision)
+
+    assert (outcome.status, outcome.model_version, promotions(platform.store)) == ("rejected", None, [])
+    assert tags(tracking, platform)["ladnn.answered_by"] == "A. Person"
+    with pytest.raises(ApprovalError, match=r"rejected by A\. Person"):
+        give_answer(platform.store, decision, "approved", "B. Other", "I differ")
+
+
+def test_unanswered_it_expires_and_the_same_retrain_is_measured_anew(platform, tracking):
+    begin(tracking, platform.plan, platform.version)
+    overdue = held(platform, hours=-1)
+
+    assert (status(platform), waiting(platform.store)) == ("expired", [])
+    with pytest.raises(ApprovalError, match="has expired"):
+        give_answer(platform.store, overdue, "approved", "A. Person", "late")
+    assert settle(platform.store, tracking, overdue).status == "expired"
+    assert promotions(platform.store) == []
+    plan = platform.plan
+    assert plan_retrain(platform.store, plan.dataset_version, plan.config, "0", force=False).state == "new"
+
+
+def test_when_the_champion_changed_there_is_nothing_left_to_approve(platform, tracking, decision):
+    platform.promote(platform.another_bundle(0.3), "7")
+
+    assert (status(platform), waiting(platform.store)) == ("superseded", [])
+    with pytest.raises(ApprovalError, match=r"champion changed .*record 1.*`ladnn retrain` again"):
+        give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    assert read_answer(platform.store, platform.retrain_id) is None
+    assert settle(platform.store, tracking, decision).status == "superseded"
+    assert [record.model_version for record in promotions(platform.store)] == ["7"]
+
+
+def test_when_the_champion_changes_between_approval_and_promotion_the_retrain_is_superseded(
+    platform, tracking, decision
+):
+    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    platform.promote(platform.another_bundle(0.3), "7")
+
+    assert settle(platform.store, tracking, decision).status == "superseded"
+    assert [record.model_version for record in promotions(platform.store)] == ["7"]
+
+
+def test_a_candidate_that_was_promoted_and_followed_by_another_stays_promoted(platform, tracking, decision):
+    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    settle(platform.store, tracking, decision)
+    platform.promote(platform.another_bundle(0.3), "7")
+
+    assert status(platform) == "promoted"
+    assert give_answer(platform.store, decision, "approved", "B. Other", "again").by == "A. Person"
+    assert settle(platform.store, tracking, decision).status == "promoted"
+
+
+@pytest.mark.parametrize("outcome", ["promote", "reject"])
+def test_only_a_held_candidate_can_be_answered(platform, outcome):
+    with pytest.raises(GateError, match="not held"):
+        give_answer(platform.store, decision_for(platform, outcome), "approved", "A. Person", "I want it")
+
+
+def test_without_a_name_those_that_wait_are_named(platform, decision):
+    with pytest.raises(RetrainError, match=f"name the retrain; waiting for a person: {platform.retrain_id}"):
+        held_decision(platform.store, None)
+    with pytest.raises(RetrainError, match="there is no retrain r-none"):
+        held_decision(platform.store, "r-none")
+
+
+def test_before_its_decision_a_retrain_cannot_be_answered(platform):
+    with pytest.raises(RetrainError, match="no retrain waits"):
+        held_decision(platform.store, None)
+    with pytest.raises(RetrainError, match="no decision yet"):
+        held_decision(platform.store, platform.retrain_id)
+
+
+def test_newer_data_do_not_supersede_what_waits_for_a_person(platform, tracking, decision):
+    newer = plan_retrain(platform.store, "d-newer", platform.plan.config, "0", force=False).plan
+    supersede_unfinished(platform.store, tracking, newer)
+
+    assert waiting(platform.store) == [decision]
+
+
+def test_a_damaged_bundle_is_named_and_does_not_stop_the_others(platform, tracking, decision):
+    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    for key in platform.store.list(f"bundles/{platform.bundle_id}/"):
+        if key.endswith(".onnx"):
+            platform.store.put(key, b"damaged")
+
+    (line,) = settle_all(platform.store, lambda: tracking)
+
+    assert platform.retrain_id in line
+    assert "cannot be promoted" in line
+    assert promotions(platform.store) == []

@@ -90,38 +90,3 @@ def test_force_retrains_and_an_identical_candidate_changes_nothing(promoted: Pro
     assert finished.document["retrain_id"] != promoted.first.document["retrain_id"]
     assert finished.document["status"] == "rejected"
     assert "identical" in " ".join(finished.document["decision"]["reasons"])
-
-
-def test_without_a_test_part_the_candidate_is_held_until_a_person_accepts(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    store = open_store(home.store.as_uri())
-    for index in range(12):
-        phantom = generate_study(5, index, kind="covid" if index % 2 else "normal", n_slices=1)
-        data = encode_canonical(phantom.slices[0].pixels)
-        image = ContributedImage(file="1.png", sha256=sha256(data).hexdigest(), report=phantom.slices[0].report)
-        study = Study(
-            format=FORMAT,
-            consent=True,
-            site="published",
-            study_id=str(index),
-            patient_id=str(index),
-            contributed_on=date(2026, 1, 5),
-            synthetic=True,
-            split="validation" if index >= 8 else "train",
-            images=(image,),
-        )
-        contribute(store, study, {"1.png": data}, date(2026, 1, 5))
-    config = write_config(tmp_path / "one.toml", training={"epochs": 1, "batch_size": 8})
-    held = home.run("retrain", "--config", config, "--json")
-    assert held.code == 0, held.stderr
-    assert held.document["status"] == "held"
-    assert any("no test set" in reason for reason in held.document["decision"]["reasons"])
-    assert home.run("predict", "none.png").code == 1
-    retrain_id = held.document["retrain_id"]
-    unnamed = home.run("approve", retrain_id, "--by", "Ada", "--reason", " ")
-    assert unnamed.code == 1
-    accepted = home.run("approve", retrain_id, "--by", "Ada", "--reason", "first model, watched by hand", "--json")
-    assert accepted.code == 0, accepted.stderr
-    history = home.run("history", "--json").document
-    assert history["champion"]["by"] == "Ada"
-    assert history["champion"]["reason"] == "first model, watched by hand"

@@ -4,6 +4,7 @@ The answer is given by the form of the Prefect UI or by `ladnn approve`. It coun
 what Prefect keeps is the way there. The retrain's id is the key of the suspension, and thus finds the flow run again.
 """
 
+import os
 from typing import Literal
 from uuid import UUID
 
@@ -23,12 +24,14 @@ from prefect.input import RunInput
 from prefect.states import Cancelled, Completed
 from pydantic import Field
 
+from flows.embedded import owns_server
 from ladnn.errors import ApprovalError
 from ladnn.governance.approval import Answer, Given, until
 from ladnn.governance.decision import Decision
 from ladnn.progress import say
 from ladnn.registry.approvals import give_answer
 from ladnn.registry.summary import Status, read_outcome
+from ladnn.retrain import is_retrain_id
 from ladnn.store import ObjectStore
 
 _VERDICTS: dict[Literal["approve", "reject"], Given] = {"approve": "approved", "reject": "rejected"}
@@ -45,16 +48,18 @@ class ApprovalForm(RunInput):
 def suspended_for() -> str | None:
     """Return the retrain that this flow run waited for before it was resumed; None in a run that never waited."""
     keys = _flow_run().empirical_policy.pause_keys or set()
-    return next(iter(sorted(keys)), None)
+    return next(filter(is_retrain_id, keys), None)  # other keys are of a person who suspended the run by hand
 
 
 def wait_for_answer(store: ObjectStore, decision: Decision) -> None:
     """Suspend this flow run until a person answers, then record the answer; return at once where it cannot be suspended.
 
-    Only a run of a deployment can be: something must start it again. Of a retrain one run waits, not each that finds it.
+    Only a run of a deployment can be: something must start it again. A server of the command's own is gone by then. Of a
+    retrain one run waits, not each that finds it.
     """
     run = _flow_run()
-    if run.deployment_id is None or run.parent_task_run_id is not None or decision.retrain_id in suspended_runs():
+    is_restartable = run.deployment_id is not None and run.parent_task_run_id is None and not owns_server(os.environ)
+    if not is_restartable or decision.retrain_id in suspended_runs():
         return
     say(f"retrain {decision.retrain_id} waits for a person until {until(decision)}; this flow run is suspended")
     form = ApprovalForm.with_initial_data(description=_description(decision))
@@ -74,7 +79,7 @@ def suspended_runs() -> dict[str, FlowRun]:
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_filter=retrains, flow_run_filter=suspended)
     keys = ((run.state.state_details.pause_key if run.state else None, run) for run in runs)
-    return {key: run for key, run in keys if key is not None}
+    return {key: run for key, run in keys if key is not None and is_retrain_id(key)}
 
 
 def resume(decision: Decision, given: Answer) -> str | None:

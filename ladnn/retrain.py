@@ -15,6 +15,7 @@ from ladnn.errors import RetrainError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 PREFIX = "retrains/"
+_RETRAIN = "r-"
 HELD = "held"
 """Document that ends the work of a retrain whose candidate waits for a person."""
 REPRODUCTIONS = "reproductions/"
@@ -140,6 +141,11 @@ def retrain_ids(store: ObjectStore) -> list[str]:
     return [key.split("/")[1] for key in store.list(PREFIX) if key.endswith("/plan.json")]
 
 
+def is_retrain_id(name: str) -> bool:
+    """Tell whether a name is formed as the id of a retrain."""
+    return name.startswith(_RETRAIN)
+
+
 def _retrain_id(dataset_version: str, config: ExperimentConfig, attempt: int) -> str:
     digest = hashlib.sha256(f"{dataset_version}:{config.digest}".encode()).hexdigest()[:12]
-    return f"r-{digest}-{attempt}"
+    return f"{_RETRAIN}{digest}-{attempt}"

@@ -121,8 +121,8 @@ def running_orchestration(folder: Path) -> Iterator[Orchestration]:
     finally:
         for process in (*workers, server):
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=60)
+                os.killpg(process.pid, signal.SIGKILL)  # nothing of theirs is kept
+            process.wait()
 
 
 def _start(log: Path, environment: dict[str, str], *arguments: str) -> "subprocess.Popen[bytes]":

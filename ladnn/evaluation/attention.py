@@ -98,7 +98,7 @@ def attention_maps(
     pieces = []
     for start in range(0, max(len(pixels), 1), batch_size):
         maps = _seen(graph, chosen, pixels[start : start + batch_size])
-        pieces.append(scale(grad_cam_plus_plus(maps, chosen.gradients(maps))))
+        pieces.append(scale(grad_cam_plus_plus(chosen, maps)))
     return np.concatenate(pieces)
 
 
@@ -131,8 +131,7 @@ def fine_maps(
     """
     chosen = heads.select(heads.labels if labels is None else labels)
     maps = _seen(graph, chosen, pixels[None])
-    one_by_one = (chosen.select([label]).gradients(maps) for label in chosen.labels)  # all at once may take gigabytes
-    weights = np.concatenate([channel_weights(maps, gradients)[0] for gradients in one_by_one])
+    weights = _weights(chosen, maps)[0]
     _, n_channels, height, width = maps.shape
     rows, columns = (_shifts(fineness, len(pixels) / n_cells) for n_cells in (height, width))
     summed = {(0, 0): weights @ maps[0].reshape(n_channels, -1).astype(np.float64)}
@@ -168,20 +167,26 @@ def _shift(pixels: Pixels, down: int, right: int) -> Pixels:
     return pixels[np.ix_(rows, columns)]
 
 
-def grad_cam_plus_plus(maps: NDArray[np.float32], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
+def grad_cam_plus_plus(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.float64]:
     """Weigh feature maps by equations 7 and 19 and sum them; negative sums become 0 (equation 8).
 
     Args:
-        maps: (N, C, h, w).
-        gradients: as for `channel_weights`.
+        heads: of L labels.
+        maps: that they see, made `non_negative`, (N, C, h, w).
 
     Returns:
         float64 (N, L, h, w), not scaled.
     """
     n, n_channels, height, width = maps.shape
-    summed = channel_weights(maps, gradients) @ maps.reshape(n, n_channels, height * width).astype(np.float64)
+    summed = _weights(heads, maps) @ maps.reshape(n, n_channels, height * width).astype(np.float64)
     positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(*summed.shape[:2], height, width)
     return positive
+
+
+def _weights(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return `channel_weights` (N, L, C), a label at a time: the gradients of all of them may take gigabytes."""
+    each = [channel_weights(maps, heads.select([label]).gradients(maps)) for label in heads.labels]
+    return np.concatenate(each, axis=1)
 
 
 def channel_weights(maps: NDArray[np.float32], gradients: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ Each stage leaves its document in the object store, so a run that was killed is 
 """
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from prefect import flow, runtime, task
@@ -36,7 +37,7 @@ from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import assemble_bundle
-from ladnn.registry.challenger import check_replaceable, promote_challenger
+from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
@@ -101,6 +102,7 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
     with clock.stage("decide"):
         decision = decide_on(current, candidate, test, audit)
     if decision.outcome == "hold":
+        make_challenger(decision, test)
         hold(current, clock)
         return await_person(current.retrain_id)
     with clock.stage("promote"):
@@ -220,14 +222,21 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
 
 
 @task(cache_policy=NO_CACHE)
+def make_challenger(decision: Decision, test: TestResult) -> None:
+    """Register a candidate that waits for a person, so that it can be looked at; one that was overtaken ends anyway."""
+    with suppress(PromotionConflictError):
+        challenge(open_platform().store, _tracking(), decision, test)
+
+
+@task(cache_policy=NO_CACHE)
 def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
     """Register and promote a candidate that passed; return its model version.
 
     Where the champion changed meanwhile, the retrain ends without a verdict and the next one measures anew.
     """
+    store = open_platform().store
     if decision.outcome == "reject":
         return None
-    store = open_platform().store
     try:
         return promote_challenger(store, _tracking(), decision, test, by="gates", reason="all gates passed")
     except PromotionConflictError:

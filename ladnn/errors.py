@@ -108,6 +108,14 @@ class PromotionConflictError(LadnnError):
     """Somebody else promoted first; the promotion log moved on."""
 
 
+class PromotionError(LadnnError):
+    """A model cannot become champion as asked: not accepted, never champion, or champion already."""
+
+
+class PromotionLogError(LadnnError):
+    """The promotion log is damaged."""
+
+
 class TrackingError(LadnnError):
     """MLflow, which tracks runs and registers models, cannot be reached or refuses."""
 

@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -244,29 +243,6 @@ def _print_assessment(console: Console, assessment: Assessment) -> None:
     ]
     if rows:
         console.print(table(("lesion", "AUROC [CI]", "F1 [CI]", "known", "present"), rows))
-
-
-def print_history(document: dict[str, Any]) -> None:
-    """Print promotions and retrains, oldest first."""
-    console = open_console()
-    promoted = [
-        (str(p["number"]), p["at"][:19], p["action"], p["model_version"], p["retrain_id"], p["by"], p["reason"])
-        for p in document["promotions"]
-    ]
-    columns = ("no", "at (UTC)", "action", "model version", "retrain", "by", "reason")
-    console.print(table(columns, promoted, "promotions; the last one is champion"))
-    retrains = [
-        (r["retrain_id"], (r["finished_at"] or "")[:19], _standing(r), r["dataset_version"], "; ".join(r["reasons"]))
-        for r in document["retrains"]
-    ]
-    console.print(table(("retrain", "ended (UTC)", "status", "dataset version", "reasons"), retrains, "retrains"))
-
-
-def _standing(retrain: dict[str, Any]) -> str:
-    if retrain["waits_until"]:
-        return f"waiting for approval until {retrain['waits_until'][:16].replace('T', ' ')} UTC"
-    given = retrain["approval"]
-    return f"{retrain['status']} ({given['by']}: {given['reason']})" if given else str(retrain["status"])
 
 
 def print_quarantine(found: Sequence[Case]) -> None:

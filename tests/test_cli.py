@@ -119,7 +119,7 @@ def test_without_a_champion_each_command_says_so_in_one_line_with_a_remedy(tmp_p
 def test_history_of_an_empty_platform_is_empty(tmp_path):
     done = ladnn(tmp_path / "empty", "history", "--json")
 
-    assert document(done) == {"champion": None, "promotions": [], "retrains": []}
+    assert document(done) == {"champion": None, "challenger": None, "promotions": [], "retrains": []}
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -19,6 +19,7 @@ from ladnn.cli import (
     label_changes,
     labels,
     models,
+    promotions,
     quarantine,
     reproduce,
     waiting,
@@ -51,9 +52,11 @@ app.command()(evaluation.figures)
 app.add_typer(attention.app, name="attention")
 app.add_typer(reproduce.app, name="reproduce")
 app.command()(models.serve)
-app.command()(models.history)
+app.command()(promotions.history)
 app.command()(waiting.waiting)
-app.command()(models.rollback)
+app.command()(promotions.promote)
+app.command()(promotions.rollback)
+app.command()(promotions.reconcile)
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "mlflow", "prefect"), "all"),

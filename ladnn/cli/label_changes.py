@@ -83,8 +83,8 @@ def override(
 
 
 def reextract(
+    by: By,
     apply: Annotated[bool, typer.Option("--apply", help="Record what is read now, in one entry of the log.")] = False,
-    by: By = "",
     as_json: Json = False,
 ) -> None:
     """Read all kept reports again with the present rules and show which labels flip; without --apply nothing changes."""

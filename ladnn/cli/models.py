@@ -1,4 +1,4 @@
-"""Commands for models: predict, evaluate, serve, history, rollback."""
+"""Commands for models: predict, evaluate, serve."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ladnn.cli.options import By, Json
+from ladnn.cli.options import Json
 from ladnn.errors import ImageRejectedError
-from ladnn.platform import only_one_retrain, open_platform
+from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
-from ladnn.result import emit, results_only_on_stdout
+from ladnn.result import emit
 
 
 def predict(
@@ -75,36 +75,6 @@ def serve(
     from ladnn.serving.web import run
 
     run(open_platform().store, host, port)
-
-
-def history(as_json: Json = False) -> None:
-    """Show the promotion log and all retrains."""
-    from ladnn.presentation import print_history
-    from ladnn.registry.summary import history as read_history
-
-    document = read_history(open_platform().store)
-    if as_json:
-        emit(document)
-    else:
-        print_history(document)
-
-
-def rollback(
-    reason: Annotated[str, typer.Option(help="Why the present model must go.")],
-    by: By,
-    as_json: Json = False,
-) -> None:
-    """Make the model that was champion before the present one champion again."""
-    from ladnn.registry.challenger import roll_back
-    from ladnn.registry.tracking import open_tracking
-
-    platform = open_platform()
-    with only_one_retrain(platform.settings), results_only_on_stdout():
-        record = roll_back(platform.store, open_tracking(platform.settings), by=by, reason=reason)
-    if as_json:
-        emit(record)
-    else:
-        typer.echo(f"champion is model version {record.model_version} again (record {record.number})")
 
 
 def _print_predictions(results: Sequence[dict[str, Any]]) -> None:

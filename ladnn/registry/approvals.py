@@ -6,12 +6,14 @@ step finds what an earlier, killed one left.
 
 from collections.abc import Callable
 
-from ladnn.errors import ApprovalError, BundleError, PromotionConflictError, RetrainError
+from ladnn.errors import ApprovalError, BundleError, PromotionConflictError, RetrainError, TrackingError
 from ladnn.governance.approval import Answer, Given, answer, required_answer, settled_answer
 from ladnn.governance.decision import Decision, read_decision
+from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.holds import is_overtaken, standing
+from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import required_champion
 from ladnn.registry.summary import (
     Outcome,
@@ -79,7 +81,12 @@ def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcom
     status = state if state != "approved" else _promoted(store, tracking, decision)
     held, version = read_held(store, retrain_id), promoted_version(store, retrain_id)
     retrain_runs.end(tracking, summarise(store, required_plan(store, retrain_id), status))
-    return finish_retrain(store, retrain_id, status, version, held.stages if held else ())
+    ended = finish_retrain(store, retrain_id, status, version, held.stages if held else ())
+    try:
+        follow_log(tracking, store)  # it is challenger no more
+    except TrackingError as error:
+        say(f"MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error}")
+    return ended
 
 
 def settle_all(store: ObjectStore, tracking: Callable[[], Tracking]) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from ladnn.governance.approval import is_overdue, read_answer
 from ladnn.governance.decision import Decision
+from ladnn.registry import promotion
 from ladnn.registry.promotion import promotions
 from ladnn.registry.test_set import required_test_result
 from ladnn.store import ObjectStore
@@ -26,5 +27,4 @@ def standing(store: ObjectStore, decision: Decision) -> Standing:
 def is_overtaken(store: ObjectStore, decision: Decision) -> bool:
     """Tell whether the champion changed since the candidate was measured, other than by its own promotion."""
     measured = required_test_result(store, decision.retrain_id).champion
-    since = promotions(store)[measured.number if measured else 0 :]
-    return bool(since) and all(record.retrain_id != decision.retrain_id for record in since)
+    return promotion.is_overtaken(promotions(store), decision.retrain_id, measured.number if measured else 0)

@@ -3,15 +3,19 @@
 MLflow's aliases follow it (`ladnn.registry.model_versions`); a service needs nothing but this log and the bundles.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import NoChampionError, PromotionConflictError
+from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
 _LOG = "promotions/"
+_RECORD = re.compile(rf"{_LOG}(\d+)\.json")
 
 
 class Proposal(BaseModel):
@@ -38,14 +42,54 @@ class Promotion(Proposal):
 
 
 def promotions(store: ObjectStore) -> list[Promotion]:
-    """Return the whole log, oldest first."""
-    return [Promotion.model_validate(read_json(store, key)) for key in store.list(_LOG)]
+    """Return the whole log, oldest first.
+
+    Raises:
+        PromotionLogError: a record is missing.
+    """
+    log = [Promotion.model_validate(read_json(store, key)) for key in _keys(store)]
+    for number, record in enumerate(log, start=1):
+        if record.number != number:
+            raise PromotionLogError(
+                f"the promotion log of {store.url} has lost record {number}; restore {_key(number)} from backup"
+            )
+    return log
 
 
 def champion(store: ObjectStore) -> Promotion | None:
     """Return the record that holds now, or None before the first promotion."""
-    keys = list(store.list(_LOG))
+    keys = _keys(store)
     return Promotion.model_validate(read_json(store, keys[-1])) if keys else None
+
+
+def before_champion(log: Sequence[Promotion]) -> Promotion | None:
+    """Return the latest record of another model than the champion's: what answered until the champion came."""
+    return next((record for record in reversed(log) if record.bundle_id != log[-1].bundle_id), None)
+
+
+def way_back(log: Iterable[Promotion]) -> list[Promotion]:
+    """Return the models that rollbacks lead back to, one by one, the champion last.
+
+    A promotion adds one. A rollback takes off what came after the model that it returned to, so that a second one never
+    brings back what the first one removed.
+    """
+    path: list[Promotion] = []
+    for record in log:
+        known = [place for place, earlier in enumerate(path) if earlier.bundle_id == record.bundle_id]
+        if record.action == "rollback" and known:
+            del path[known[-1] :]
+        path.append(record)
+    return path
+
+
+def withdrawal(log: Sequence[Promotion], bundle_id: str) -> Promotion | None:
+    """Return the rollback that took a model out of service, unless it came back since; None where there was none."""
+    replaced: dict[str, Promotion] = {}
+    for before, record in pairwise(log):
+        replaced.pop(record.bundle_id, None)
+        if record.action == "rollback":
+            replaced[before.bundle_id] = record
+    return replaced.get(bundle_id)
 
 
 def required_champion(store: ObjectStore) -> Promotion:
@@ -60,6 +104,12 @@ def required_champion(store: ObjectStore) -> Promotion:
             f"no model has been promoted in {store.url}; run `ladnn retrain` first, or set LADNN_HOME"
         )
     return current
+
+
+def is_overtaken(log: Sequence[Promotion], retrain_id: str, measured_against: int) -> bool:
+    """Tell whether the champion changed since a candidate was measured against it, other than by its own promotion."""
+    since = log[measured_against:]
+    return bool(since) and not any(item.action == "promote" and item.retrain_id == retrain_id for item in since)
 
 
 def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
@@ -81,12 +131,34 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
             f"the promotion log of {store.url} ends at {len(log)}, not at {expected}; is LADNN_STORE_URL the same?"
         )
     for record in log[expected:]:
-        if proposal.action == "promote" and record.retrain_id == proposal.retrain_id:
+        if proposal.action == record.action == "promote" and proposal.retrain_id == record.retrain_id:
             return record
     record = Promotion(number=expected + 1, at=datetime.now(UTC), **proposal.model_dump())
-    if write_json_if_absent(store, f"{_LOG}{record.number:06d}.json", record.model_dump(mode="json")):
+    if write_json_if_absent(store, _key(record.number), record.model_dump(mode="json")):
         return record
-    raise PromotionConflictError(
-        f"the champion changed since retrain {proposal.retrain_id} was measured (record {record.number} exists); "
-        "run the same command again to measure against the new champion"
+    raise PromotionConflictError(_conflict(proposal, record.number))
+
+
+def _conflict(proposal: Proposal, number: int) -> str:
+    if proposal.action == "rollback":
+        return (
+            f"another model became champion at the same time (record {number}), nothing was rolled back; "
+            "see `ladnn history`, then decide again"
+        )
+    return overtaken_message(proposal.retrain_id, number)
+
+
+def overtaken_message(retrain_id: str, number: int) -> str:
+    """Say that a candidate was measured against a model that is champion no more; `number` is the record after it."""
+    return (
+        f"the champion changed since retrain {retrain_id} was measured (record {number} exists); run `ladnn retrain` by "
+        "the same command again to measure against the new champion, with --force if it finds nothing new"
     )
+
+
+def _keys(store: ObjectStore) -> list[str]:
+    return [key for key in store.list(_LOG) if _RECORD.fullmatch(key)]
+
+
+def _key(number: int) -> str:
+    return f"{_LOG}{number:06d}.json"

@@ -15,7 +15,7 @@ from ladnn.progress import say
 from ladnn.registry.metric_rows import MetricRow, as_csv
 from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
 from ladnn.registry.test_set import TestResult
-from ladnn.registry.tracking import Tracking, open_tracking
+from ladnn.registry.tracking import STATUS, Tracking, open_tracking
 from ladnn.retrain import Plan
 from ladnn.settings import Settings
 from ladnn.statistics import Interval
@@ -115,7 +115,7 @@ def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: De
 
 def end(tracking: Tracking, summary: RetrainSummary) -> None:
     """End the parent run of a retrain; one that waits for a person ends now, too, and says more once it is answered."""
-    run_id, tags = tracking.parent_run(summary.retrain_id, {}), {"ladnn.status": summary.status}
+    run_id, tags = tracking.parent_run(summary.retrain_id, {}), {STATUS: summary.status}
     if summary.waits_until:
         tags["ladnn.waits_until"] = summary.waits_until.isoformat(timespec="seconds")
     if (given := summary.approval) is not None:

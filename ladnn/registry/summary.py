@@ -13,6 +13,7 @@ from ladnn.evaluation.seeds import SeedSpread, spread_by_group
 from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.governance.approval import Answer, read_answer
 from ladnn.governance.decision import Decision, read_decision
+from ladnn.registry.challenger_log import challenger
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import HELD, Plan, keep, read, read_plan, retrain_ids
@@ -190,12 +191,17 @@ def status_of(store: ObjectStore, retrain_id: str) -> str:
 
 
 def history(store: ObjectStore) -> dict[str, Any]:
-    """Return champion, promotion log and retrains, oldest first, ready for JSON."""
-    log = promotions(store)
+    """Return champion, challenger, promotion log and retrains, oldest first, ready for JSON."""
+    log, on_its_way = promotions(store), challenger(store)
+    records = [
+        record.model_dump(mode="json") | {"replaced": before.model_version if before else None}
+        for before, record in zip([None, *log], log, strict=False)
+    ]
     summaries = [summarise(store, plan) for plan in sorted(_plans(store), key=lambda plan: plan.planned_at)]
     return {
-        "champion": log[-1].model_dump(mode="json") if log else None,
-        "promotions": [record.model_dump(mode="json") for record in log],
+        "champion": records[-1] if records else None,
+        "challenger": on_its_way.model_dump(mode="json") if on_its_way else None,
+        "promotions": records,
         "retrains": [
             {
                 "retrain_id": item.retrain_id,
@@ -215,7 +221,8 @@ def history(store: ObjectStore) -> dict[str, Any]:
 
 def promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
     """Return the model version that a retrain promoted, if it promoted one."""
-    return next((record.model_version for record in promotions(store) if record.retrain_id == retrain_id), None)
+    own = (record for record in promotions(store) if record.action == "promote" and record.retrain_id == retrain_id)
+    return next((record.model_version for record in own), None)
 
 
 def _plans(store: ObjectStore) -> list[Plan]:

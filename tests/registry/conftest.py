@@ -1,8 +1,10 @@
 """Owns the MLflow stores of the registry's tests."""
 
+import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,11 @@ def open_tracking(migrated_database: Path, tmp_path: Path) -> Callable[..., "Tra
 def tracking(open_tracking: Callable[..., "Tracking"]) -> "Tracking":  # noqa: F821
     """An MLflow store of its own."""
     return open_tracking()
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Makes processes that have everything heavy imported; one server for all, as a process can have only one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ladnn.registry.reconcile", "ladnn.store.s3", "mlflow.pyfunc"])
+    return context

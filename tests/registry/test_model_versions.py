@@ -40,8 +40,9 @@ def log_of_three(tracking, file_store):
     """Three model versions in MLflow, and what appends one to a promotion log; no bundle is behind them."""
     run_id = tracking.variant_run("r-1", "a", {})
     tracking.client.create_registered_model(MODEL)
-    for _ in range(3):
-        tracking.client.create_model_version(MODEL, tracking.client.get_run(run_id).info.artifact_uri, run_id)
+    for number in range(1, 4):
+        source, tags = tracking.client.get_run(run_id).info.artifact_uri, {"ladnn.bundle_id": f"b-{number}"}
+        tracking.client.create_model_version(MODEL, source, run_id, tags=tags)
 
     def append(version):
         current = champion(file_store)
@@ -142,7 +143,7 @@ def test_a_version_that_mlflow_lost_is_one_line_with_a_remedy(tracking, file_sto
     log_of_three("1")
     tracking.client.delete_model_version(MODEL, "1")
 
-    with pytest.raises(TrackingError, match="LADNN_TRACKING_URI"):
+    with pytest.raises(TrackingError, match=r"LADNN_TRACKING_URI, then run `ladnn reconcile`"):
         follow_log(tracking, file_store)
 
 

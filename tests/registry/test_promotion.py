@@ -1,6 +1,5 @@
 """The promotion log: compare-and-set, one record of many writers, numbers without gaps."""
 
-import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.synchronize import Barrier
@@ -104,14 +103,12 @@ def test_of_many_threads_that_promote_at_once_one_wins(store):
     assert len(records) == 1
 
 
-def test_of_twenty_processes_that_promote_at_once_exactly_one_wins_in_every_round(file_store):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ladnn.registry.promotion"])
-    barrier, answers = context.Barrier(N_WRITERS), context.Queue()
+def test_of_twenty_processes_that_promote_at_once_exactly_one_wins_in_every_round(file_store, forkserver):
+    barrier, answers = forkserver.Barrier(N_WRITERS), forkserver.Queue()
     n_rounds = 3
 
     writers = [
-        context.Process(target=_promote_in_rounds, args=(file_store.url, name, n_rounds, barrier, answers))
+        forkserver.Process(target=_promote_in_rounds, args=(file_store.url, name, n_rounds, barrier, answers))
         for name in range(N_WRITERS)
     ]
     for writer in writers:

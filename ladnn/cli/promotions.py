@@ -1,0 +1,101 @@
+"""Commands for what is champion: history, promote, rollback, reconcile."""
+
+from typing import Annotated
+
+import typer
+
+from ladnn.cli.options import By, Json
+from ladnn.errors import TrackingError
+from ladnn.platform import Platform, open_platform
+from ladnn.progress import say
+from ladnn.result import emit, results_only_on_stdout
+
+
+def history(as_json: Json = False) -> None:
+    """Show promotions and rollbacks with who, when and why, the challenger, and all retrains."""
+    from ladnn.cli.promotion_tables import print_history
+    from ladnn.registry.summary import history as read_history
+
+    document = read_history(open_platform().store)
+    if as_json:
+        emit(document)
+    else:
+        print_history(document)
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="A retrain (r-…), a bundle (b-…) or the model version of a challenger.")],
+    reason: Annotated[str, typer.Option(help="Why it shall answer from now on.")],
+    by: By,
+    as_json: Json = False,
+) -> None:
+    """Make a candidate champion that passed its gates, or that a person accepted; see `ladnn history`.
+
+    It is refused where another model became champion since it was measured.
+    """
+    from ladnn.registry.promote_named import promote_named
+    from ladnn.registry.tracking import open_tracking
+
+    platform = open_platform()
+    with results_only_on_stdout():
+        tracking = open_tracking(platform.settings)
+        record = promote_named(platform.store, tracking, model, by=by, reason=reason)
+    if as_json:
+        emit(record)
+    else:
+        typer.echo(f"champion is model version {record.model_version} (record {record.number}, by {record.by})")
+
+
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why the present model must go.")],
+    by: By,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model version or bundle (b-…) that was champion before.", show_default="the one before the champion"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a model that was champion before champion again.
+
+    Without VERSION the model before the present one. Again, it goes back one more; it never brings back what a rollback
+    removed: name its version for that. A retrain that is running is not in the way and cannot undo it.
+    """
+    from ladnn.registry.rollback import roll_back
+
+    platform = open_platform()
+    record = roll_back(platform.store, by=by, reason=reason, version=version)
+    if not as_json:
+        typer.echo(f"champion is model version {record.model_version} again (record {record.number}, by {record.by})")
+    with results_only_on_stdout():
+        _follow(platform)
+    if as_json:
+        emit(record)
+
+
+def reconcile(as_json: Json = False) -> None:
+    """Make promotion log, MLflow's aliases and runs, and checkpoints agree after a crash, and say what was done."""
+    from ladnn.cli.promotion_tables import print_reconciled
+    from ladnn.registry.reconcile import reconcile as mend
+
+    platform = open_platform()
+    with results_only_on_stdout():
+        result = mend(platform.settings, platform.store)
+    if as_json:
+        emit(result)
+    else:
+        print_reconciled(result)
+    if result.needs_a_person:
+        raise typer.Exit(1)
+
+
+def _follow(platform: Platform) -> None:
+    """Let MLflow follow; the rollback holds without it."""
+    from ladnn.registry.model_versions import follow_log  # MLflow takes seconds to import
+    from ladnn.registry.tracking import open_tracking
+
+    try:
+        follow_log(open_tracking(platform.settings), platform.store)
+    except TrackingError as error:
+        say(f"ladnn: MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error}")

@@ -1,0 +1,118 @@
+"""After a crash: promotion log, MLflow's versions, aliases and runs, and checkpoints agree again; says what it did.
+
+The object store is the truth and MLflow follows it. Each step looks first and changes only what differs, so a reconcile
+that is killed is finished by the next one. Training is not taken up: that is for `ladnn retrain`.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from pydantic import BaseModel, ConfigDict
+
+from ladnn.errors import BundleError, RetrainError, TrackingError
+from ladnn.platform import only_one_retrain
+from ladnn.registry.bundle import load_bundle
+from ladnn.registry.challenger_log import Challenger, named_challengers
+from ladnn.registry.leftovers import Item, correct_statuses, discard_checkpoints, end_runs, finish_held, finish_retrains
+from ladnn.registry.model_versions import aliased_models, drop_duplicates, follow_log, register, versions_of
+from ladnn.registry.promotion import Promotion, champion, promotions, way_back
+from ladnn.registry.tracking import Tracking, open_tracking
+from ladnn.retrain import PREFIX, REPRODUCTIONS
+from ladnn.settings import Settings
+from ladnn.store import ObjectStore
+from ladnn.store.keys import CHECKPOINTS
+
+_TOUCHED = ("promotions/", PREFIX, REPRODUCTIONS, CHECKPOINTS)
+
+
+class Reconciled(BaseModel):
+    """What a reconcile found and did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mended: tuple[Item, ...] = ()
+    at_work: tuple[Item, ...] = ()
+    """Unfinished, but a process may be at work on it."""
+    needs_a_person: tuple[Item, ...] = ()
+
+
+def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
+    """Mend what a crash left; where nothing differs, nothing is written.
+
+    Raises:
+        PromotionLogError: a record of the log is missing.
+        TrackingError: MLflow cannot be used.
+    """
+    if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
+        return Reconciled()
+    tracking = open_tracking(settings)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one_retrain(settings))
+            alone = True
+        except RetrainError:
+            alone = False
+        held = list(finish_held(store, tracking)) if alone else []
+        mended = [item for done, item in held if done]
+        damaged = [*_damaged_champion(store), *(item for done, item in held if not done)]
+        mended += finish_retrains(store, tracking) if alone else []
+        damaged += _restore_versions(store, tracking, mended)
+        mended += _drop_duplicates(store, tracking)
+        mended += _aliases(store, tracking, damaged)
+        runs = list(end_runs(store, tracking, alone=alone))
+        mended += [item for done, item in runs if done]
+        mended += correct_statuses(store, tracking)
+        mended += discard_checkpoints(store)
+    at_work = tuple(item for done, item in runs if not done)
+    return Reconciled(mended=tuple(mended), at_work=at_work, needs_a_person=tuple(damaged))
+
+
+def _damaged_champion(store: ObjectStore) -> Iterator[Item]:
+    current = champion(store)
+    if current is None:
+        return
+    try:
+        load_bundle(store, current.bundle_id)
+    except BundleError as error:
+        remedy = "`ladnn rollback`" if len(way_back(promotions(store))) > 1 else "restore it from backup"
+        yield Item(what=f"champion, model version {current.model_version}", found=str(error), done=remedy)
+
+
+def _restore_versions(store: ObjectStore, tracking: Tracking, mended: list[Item]) -> list[Item]:
+    """Register again what the aliases stand for and MLflow lost; return what cannot be."""
+    lost = []
+    for model in aliased_models(store):
+        if versions_of(tracking, model.bundle_id):
+            continue
+        what = f"model version {model.model_version} (bundle {model.bundle_id})"
+        try:
+            bundle = load_bundle(store, model.bundle_id)
+            run_id = tracking.variant_run(model.retrain_id, bundle.manifest.variant.name, {})
+            version = register(tracking, bundle, run_id)
+            tracking.finish(run_id)
+        except BundleError as error:
+            lost.append(Item(what=what, found=f"not in MLflow, and {error}", done="restore the bundle from backup"))
+            continue
+        mended.append(Item(what=what, found="not in MLflow", done=f"registered from the store as version {version}"))
+    return lost
+
+
+def _drop_duplicates(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
+    known: list[Promotion | Challenger] = [*promotions(store), *named_challengers(store)]
+    for bundle_id, version in drop_duplicates(tracking, {(model.bundle_id, model.model_version) for model in known}):
+        found = f"registers bundle {bundle_id} a second time"
+        yield Item(what=f"model version {version}", found=found, done="removed; no promotion names it")
+
+
+def _aliases(store: ObjectStore, tracking: Tracking, damaged: list[Item]) -> Iterator[Item]:
+    try:
+        changes = follow_log(tracking, store)
+    except TrackingError as error:
+        if not damaged:
+            raise
+        damaged.append(Item(what="aliases", found=str(error), done="run `ladnn reconcile` again after the rest"))
+        return
+    for change in changes:
+        found = f"pointed at version {change.before}" if change.before else "pointed at nothing"
+        done = f"set to version {change.after}" if change.after else "removed"
+        yield Item(what=f"alias {change.alias}", found=found, done=done)

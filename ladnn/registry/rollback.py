@@ -1,0 +1,79 @@
+"""The way back: a model that was champion before becomes champion again, by one record of the promotion log.
+
+Needs the object store alone, neither MLflow nor a network to train, so that it takes seconds; the aliases follow later.
+"""
+
+from collections.abc import Sequence
+
+from ladnn.accountability import check_accountable
+from ladnn.errors import NoChampionError, PromotionError
+from ladnn.registry.bundle import load_bundle
+from ladnn.registry.promotion import Promotion, Proposal, promote, promotions, required_champion, way_back
+from ladnn.store import ObjectStore
+
+
+def roll_back(store: ObjectStore, *, by: str, reason: str, version: str | None = None) -> Promotion:
+    """Make a model champion again.
+
+    A running retrain is not in the way: it finds the log moved on and promotes nothing.
+
+    Args:
+        store: holds the log and the bundles.
+        by: who decides it.
+        reason: why.
+        version: model version or bundle that was champion before; None for the one before the present one.
+
+    Raises:
+        PromotionError: nobody or no reason is named; or the version is champion, never was, or a model of phantoms.
+        NoChampionError: nothing has been promoted, or there is none before.
+        PromotionConflictError: another model became champion at the same time.
+        BundleError: the bundle to return to is damaged or incomplete; nothing was written.
+    """
+    check_accountable(by, reason, "a rollback", PromotionError)
+    current = required_champion(store)
+    log = promotions(store)[: current.number]
+    target = _named(log, version) if version else _before(log)
+    if target.bundle_id == current.bundle_id:
+        raise PromotionError(
+            f"model version {current.model_version} is champion already (record {current.number}); nothing to roll back"
+        )
+    if target.synthetic and not current.synthetic:
+        raise PromotionError(
+            f"model version {target.model_version} was trained on phantoms and the champion on patients; "
+            "it cannot come back, name another version"
+        )
+    load_bundle(store, target.bundle_id)
+    proposal = Proposal(
+        action="rollback",
+        bundle_id=target.bundle_id,
+        model_version=target.model_version,
+        retrain_id=target.retrain_id,
+        synthetic=target.synthetic,
+        by=by,
+        reason=reason,
+    )
+    return promote(store, proposal, expected=current.number)
+
+
+def _before(log: Sequence[Promotion]) -> Promotion:
+    path = way_back(log)
+    if len(path) > 1:
+        return path[-2]
+    removed = [record.model_version for record in log if record.bundle_id != path[-1].bundle_id]
+    undo = f"; `ladnn rollback {removed[-1]}` undoes a rollback" if removed else ""
+    raise NoChampionError(
+        f"there is no champion before model version {path[-1].model_version}, nothing to roll back to{undo}"
+    )
+
+
+def _named(log: Sequence[Promotion], version: str) -> Promotion:
+    found = {record.bundle_id: record for record in log if version in {record.model_version, record.bundle_id}}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise PromotionError(f"model version {version} names several models; name one of {', '.join(found)}")
+    known = ", ".join(dict.fromkeys(record.model_version for record in log))
+    raise PromotionError(
+        f"{version} never was champion, so there is no way back to it; versions that were: {known}. "
+        "`ladnn promote` is for a model that was not"
+    )

@@ -1,8 +1,9 @@
-"""The commands that need Prefect: `ladnn retrain`, `schedule`, `approve`, `reject`. They join the `ladnn` command line.
+"""The commands that need Prefect: `ladnn retrain`, `monitor`, `schedule`, `approve`, `reject`. They join the `ladnn` command line.
 
 Prefect is imported by the commands, not with this module, so that the other commands stay quick.
 """
 
+import json
 import os
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the `ladnn` command line."""
     app.command()(retrain)
+    app.command()(monitor)
     app.command()(schedule)
     app.command()(approval_cli.approve)
     app.command()(approval_cli.reject)
@@ -57,17 +59,49 @@ def retrain(
     print_retrain(summary, platform.settings, config, time.perf_counter() - started_s)
 
 
+def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Run the daily monitor now: intake, a check for drift, and a retrain where a trigger asks for one."""
+    started_s = time.perf_counter()
+    experiment = load_config(config, overrides or ())
+    platform = open_platform()
+    check_free_space(platform.settings)
+    home = platform.settings.home
+    prepare_prefect(os.environ, home)
+    with results_only_on_stdout(), prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
+        from flows.monitor import monitor as flow
+
+        wait_until_up()
+        monitored = flow(experiment.model_dump(mode="json"))
+    if as_json:
+        emit(monitored)
+        return
+    from ladnn.presentation import print_retrain
+    from ladnn.presentation_of_drift import print_drift
+
+    if monitored.drift is None:
+        typer.echo("drift: no model has been promoted yet, so there is nothing to compare with")
+    else:
+        print_drift(monitored.drift)
+    typer.echo(f"retrain: {'yes' if monitored.trigger.retrain else 'no'}: {monitored.trigger.reason}")
+    if monitored.retrain is not None:
+        print_retrain(monitored.retrain, platform.settings, config, time.perf_counter() - started_s)
+
+
 def schedule(
     config: ConfigFile,
     overrides: Overrides = None,
-    cron: Annotated[str, typer.Option(help="When to retrain, in UTC.")] = "0 3 * * 1",
+    cron: Annotated[
+        str | None,
+        typer.Option(help="When to retrain, in UTC, in place of triggers.schedule.", show_default=False),
+    ] = None,
 ) -> None:
-    """Serve the retrain on a schedule until stopped; Prefect keeps the runs."""
-    experiment = load_config(config, overrides or ())
+    """Serve the retrain (weekly) and the monitor (daily) until stopped; Prefect keeps the runs."""
+    by_flag = [*(overrides or ()), *([f"triggers.schedule={json.dumps(cron)}"] if cron is not None else [])]
+    experiment = load_config(config, by_flag)
     home = open_platform().settings.home
     prepare_prefect(os.environ, home, log_level="ERROR")  # nobody waits for its exit code: failures go to its log
     with prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
-        from flows.schedule import serve_weekly
+        from flows.schedule import serve_scheduled
 
         wait_until_up()
-        serve_weekly(experiment, cron)
+        serve_scheduled(experiment)

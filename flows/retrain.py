@@ -45,17 +45,18 @@ from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
 from ladnn.registry.tracking import Tracking, open_tracking
-from ladnn.retrain import Found, Plan, plan_retrain
+from ladnn.retrain import BY_HAND, Found, Plan, plan_retrain
 from ladnn.training.result import required_trained
 
 
 @flow(name="retrain")
-def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
+def retrain(experiment: dict[str, Any], force: bool = False, reason: str = BY_HAND) -> RetrainSummary:
     """Retrain on all that was contributed, and promote the result if it is good enough.
 
     Args:
         experiment: values of an experiment configuration.
         force: retrain although neither data nor experiment changed.
+        reason: what set it off; kept with its plan.
     """
     config = parse_config(experiment, "of the retrain flow")
     if (waited_for := suspended_for()) is not None:
@@ -64,17 +65,17 @@ def retrain(experiment: dict[str, Any], force: bool = False) -> RetrainSummary:
         if owns_server(os.environ):
             end_abandoned_runs(runtime.flow_run.id)
         settle_held()
-        return run_stages(config, force)
+        return run_stages(config, force, reason)
 
 
-def run_stages(config: ExperimentConfig, force: bool) -> RetrainSummary:
+def run_stages(config: ExperimentConfig, force: bool, reason: str = BY_HAND) -> RetrainSummary:
     """Run the stages in order; what an earlier run finished is not done again."""
     clock = StageClock()
     with clock.stage("intake"):
         take_in_contributions(sweep=True)
     with clock.stage("dataset"):
         version = freeze_dataset(config)
-        found = plan(version, config, force)
+        found = plan(version, config, force, reason)
     if found.state == "ended":
         return nothing_new(found.plan)
     if found.state == "waiting":
@@ -126,13 +127,13 @@ def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
 
 
 @task(cache_policy=NO_CACHE)
-def plan(version: DatasetVersion, config: ExperimentConfig, force: bool) -> Found:
+def plan(version: DatasetVersion, config: ExperimentConfig, force: bool, reason: str) -> Found:
     """Find out whether there is anything to do, and refuse early what could not be trained."""
     platform = open_platform()
     for variant in config.variants:
         check_trainable(variant, config.training, WeightsSource(platform.weights))
-    found = plan_retrain(platform.store, version.id, config, __version__, force=force)
-    say(f"  retrain {found.plan.retrain_id}: {found.state}")
+    found = plan_retrain(platform.store, version.id, config, __version__, force=force, reason=reason)
+    say(f"  retrain {found.plan.retrain_id}: {found.state} ({found.plan.reason})")
     return found
 
 

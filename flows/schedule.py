@@ -1,30 +1,47 @@
-"""The retrain on a schedule: one deployment, one run at a time."""
+"""Retrain and monitor on their schedules: two deployments of one process, one run of each at a time."""
 
-from prefect.schedules import Cron
+from prefect import serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import Flow
+from prefect.schedules import Cron, Schedule
 
+from flows.monitor import WEEKLY, monitor
 from flows.retrain import retrain
 from ladnn.config import ExperimentConfig
 from ladnn.errors import ConfigError
 from ladnn.progress import say
 
+SCHEDULED = "schedule"
 
-def serve_weekly(experiment: ExperimentConfig, cron: str) -> None:
-    """Serve the retrain until the process is stopped.
+
+def serve_scheduled(experiment: ExperimentConfig) -> None:
+    """Serve retrain and monitor until the process is stopped.
 
     Raises:
-        ConfigError: `cron` is no cron expression.
+        ConfigError: a schedule is no cron expression.
     """
-    try:
-        weekly = Cron(cron, timezone="UTC")
-    except ValueError as error:
-        raise ConfigError(f"--cron {cron!r} is no cron expression; use one such as '0 3 * * 1'") from error
-    say(f"serving retrain at {cron!r} (UTC); stop with Ctrl-C")
-    retrain.serve(
-        name="weekly",
-        parameters={"experiment": experiment.model_dump(mode="json"), "force": False},
-        schedule=weekly,
-        limit=1,
-        global_limit=1,
+    triggers = experiment.triggers
+    weekly = None if triggers.schedule is None else _cron("triggers.schedule", triggers.schedule)
+    daily = _cron("triggers.monitor", triggers.monitor)
+    values = experiment.model_dump(mode="json")
+    say(
+        f"serving retrain at {triggers.schedule!r} (UTC)" if weekly else "serving retrain where the monitor asks for it"
+    )
+    say(f"serving monitor at {triggers.monitor!r} (UTC); stop with Ctrl-C")
+    serve(
+        _deployment(retrain, WEEKLY, weekly, experiment=values, force=False, reason=SCHEDULED),
+        _deployment(monitor, "daily", daily, experiment=values),
         pause_on_shutdown=False,
         print_starting_message=False,
     )
+
+
+def _deployment(flow: Flow, name: str, schedule: Schedule | None, **parameters: object) -> RunnerDeployment:  # type: ignore[type-arg]
+    return RunnerDeployment.from_flow(flow, name=name, parameters=parameters, schedule=schedule, concurrency_limit=1)
+
+
+def _cron(name: str, expression: str) -> Schedule:
+    try:
+        return Cron(expression, timezone="UTC")
+    except ValueError as error:
+        raise ConfigError(f"{name} {expression!r} is no cron expression; use one such as '0 3 * * 1'") from error

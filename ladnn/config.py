@@ -8,16 +8,14 @@ import hashlib
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from ladnn.config_monitoring import DriftConfig, TriggerConfig
+from ladnn.config_section import Section as _Section
 from ladnn.errors import ConfigError
 
 Gamma = Annotated[float, Field(gt=0, le=10)]
 """A power of grey levels as a share of white; below 1 it brightens."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Variant(_Section):
@@ -265,6 +263,10 @@ class ExperimentConfig(_Section):
     gates: GateConfig = GateConfig()
     promotion: PromotionConfig = PromotionConfig()
     """Who promotes."""
+    drift: DriftConfig = DriftConfig()
+    """When new images count as other than those that the champion learned from."""
+    triggers: TriggerConfig = TriggerConfig()
+    """What sets off a retrain."""
 
     @field_validator("variants")
     @classmethod
@@ -284,8 +286,8 @@ class ExperimentConfig(_Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved values, hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the resolved values that make a retrain what it is, hexadecimal: not of what watches or sets it off."""
+        return hashlib.sha256(self.model_dump_json(exclude={"drift", "triggers"}).encode()).hexdigest()
 
 
 def _by_seeds(variants: tuple[Variant, ...], seed: int, n_seeds: int) -> tuple[Variant, ...]:

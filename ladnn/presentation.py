@@ -29,6 +29,7 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
     console = open_console()
     data = summary.dataset
     console.print(f"\nretrain {summary.retrain_id}: [bold]{summary.status}[/bold]")
+    console.print(f"set off by: {summary.reason}", markup=False)
     console.print(f"dataset version {data.id}: {data.n_images} images of {data.n_groups} patients")
     for name in SPLITS:
         count = data.splits[name]

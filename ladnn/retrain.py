@@ -34,6 +34,7 @@ class Plan(BaseModel):
     config: ExperimentConfig
     ladnn_version: str
     reason: str
+    """What set it off: by hand, schedule, a number of new studies, or drift."""
     planned_at: datetime
 
 
@@ -46,10 +47,20 @@ class Found(BaseModel):
     state: Literal["new", "broken off", "waiting", "ended"]
 
 
+BY_HAND = "by hand"
+"""Why a retrain runs that a person has typed."""
+
+
 def plan_retrain(
-    store: ObjectStore, dataset_version: str, config: ExperimentConfig, ladnn_version: str, *, force: bool
+    store: ObjectStore,
+    dataset_version: str,
+    config: ExperimentConfig,
+    ladnn_version: str,
+    *,
+    force: bool,
+    reason: str = BY_HAND,
 ) -> Found:
-    """Find the retrain of this data and experiment, or plan one.
+    """Find the retrain of this data and experiment, or plan one for a reason that is kept with it.
 
     A retrain that was broken off is taken up again, forced or not. One that ended or waits for a person is planned again
     only by force; one that was superseded or has expired is planned again anyway: its figures are no longer good.
@@ -70,7 +81,7 @@ def plan_retrain(
         dataset_version=dataset_version,
         config=config,
         ladnn_version=ladnn_version,
-        reason="forced" if force else "new data or experiment",
+        reason=f"{reason}, forced" if force else reason,
         planned_at=datetime.now(UTC),
     )
     return Found(plan=keep_plan(store, plan), state="new")

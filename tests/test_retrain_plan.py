@@ -24,7 +24,7 @@ def end(store: ObjectStore, found: Found) -> None:
 
 def test_a_new_retrain_is_planned_and_its_plan_kept(file_store: ObjectStore) -> None:
     found = plan(file_store)
-    assert (found.state, found.plan.attempt, found.plan.reason) == ("new", 1, "new data or experiment")
+    assert (found.state, found.plan.attempt, found.plan.reason) == ("new", 1, "by hand")
     assert (found.plan.dataset_version, found.plan.config, found.plan.ladnn_version) == ("d-1", CONFIG, "1.0")
     assert found.plan.planned_at.tzinfo is not None
     assert abs((datetime.now(UTC) - found.plan.planned_at).total_seconds()) < 60
@@ -45,7 +45,7 @@ def test_a_retrain_that_ended_is_planned_again_only_by_force(store: ObjectStore)
     end(store, first)
     assert plan(store) == first.model_copy(update={"state": "ended"})
     second = plan(store, force=True)
-    assert (second.state, second.plan.attempt, second.plan.reason) == ("new", 2, "forced")
+    assert (second.state, second.plan.attempt, second.plan.reason) == ("new", 2, "by hand, forced")
     assert plan(store) == second.model_copy(update={"state": "broken off"})
     end(store, second)
     assert plan(store) == second.model_copy(update={"state": "ended"})

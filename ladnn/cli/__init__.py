@@ -15,6 +15,7 @@ from ladnn.cli import (
     audit,
     contributions,
     dataset,
+    drift,
     evaluation,
     label_changes,
     labels,
@@ -51,6 +52,7 @@ app.command()(evaluation.metrics)
 app.command()(evaluation.figures)
 app.add_typer(attention.app, name="attention")
 app.add_typer(reproduce.app, name="reproduce")
+app.command()(drift.drift)
 app.command()(models.serve)
 app.command()(promotions.history)
 app.command()(waiting.waiting)
@@ -61,6 +63,7 @@ app.command()(promotions.reconcile)
 _EXTRAS = {
     **dict.fromkeys(("torch", "mlflow", "prefect"), "all"),
     **dict.fromkeys(("fastapi", "uvicorn"), "serve"),
+    "evidently": "monitoring",
     **dict.fromkeys(("dicomanonymizer", "imagehash", "jinja2", "matplotlib"), "data"),
 }
 """Extra of this distribution that brings a library."""

@@ -70,11 +70,14 @@ def evaluate(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    log: Annotated[
+        bool, typer.Option(help="Keep what the service sees for `ladnn drift`: no pixels, names or identifiers.")
+    ] = True,
 ) -> None:
     """Serve the promoted model over HTTP; a promotion is picked up while serving."""
     from ladnn.serving.web import run
 
-    run(open_platform().store, host, port)
+    run(open_platform().store, host, port, keep_log=log)
 
 
 def _print_predictions(results: Sequence[dict[str, Any]]) -> None:

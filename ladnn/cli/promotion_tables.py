@@ -35,10 +35,18 @@ def print_history(document: dict[str, Any]) -> None:
             markup=False,
         )
     retrains = [
-        (r["retrain_id"], (r["finished_at"] or "")[:19], _standing(r), r["dataset_version"], "; ".join(r["reasons"]))
+        (
+            r["retrain_id"],
+            (r["finished_at"] or "")[:19],
+            _standing(r),
+            r["set_off_by"],
+            r["dataset_version"],
+            "; ".join(r["reasons"]),
+        )
         for r in document["retrains"]
     ]
-    console.print(table(("retrain", "ended (UTC)", "status", "dataset version", "reasons"), retrains, "retrains"))
+    columns = ("retrain", "ended (UTC)", "status", "set off by", "dataset version", "reasons")
+    console.print(table(columns, retrains, "retrains"))
 
 
 def _standing(retrain: dict[str, Any]) -> str:

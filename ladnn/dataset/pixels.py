@@ -68,7 +68,7 @@ def _make(path: Path, store: ObjectStore, images: Sequence[str], framing: Framin
         with draft.open("r+b") as file:  # a mapped page that finds no room would kill the process, without an error
             os.posix_fallocate(file.fileno(), 0, draft.stat().st_size)
         with ThreadPoolExecutor(_THREADS) as threads:
-            for row, piece in enumerate(threads.map(lambda digest: framing.apply(_pixels(store, digest)), images)):
+            for row, piece in enumerate(threads.map(lambda digest: framing.apply(read_pixels(store, digest)), images)):
                 pixels[row] = piece
                 on_step(row + 1, len(images))
         pixels.flush()
@@ -77,7 +77,12 @@ def _make(path: Path, store: ObjectStore, images: Sequence[str], framing: Framin
         draft.unlink(missing_ok=True)
 
 
-def _pixels(store: ObjectStore, digest: str) -> NDArray[np.uint8]:
+def read_pixels(store: ObjectStore, digest: str) -> NDArray[np.uint8]:
+    """Read one canonical image at its own size, uint8 (H, W).
+
+    Raises:
+        DigestMismatchError: it is not the one that its digest states.
+    """
     data = store.get(image_key(digest))
     try:
         pixels = decode_canonical(data)

@@ -81,6 +81,8 @@ class RetrainSummary(BaseModel):
     retrain_id: str
     status: str
     """promoted, rejected, held, approved (about to be promoted), expired, superseded, unfinished, or nothing new."""
+    reason: str
+    """What set it off: by hand, schedule, a number of new studies, or drift."""
     dataset_version: str
     dataset: DatasetVersion
     variants: tuple[VariantSummary, ...]
@@ -166,6 +168,7 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
     return RetrainSummary(
         retrain_id=plan.retrain_id,
         status=status or status_of(store, plan.retrain_id),
+        reason=plan.reason,
         dataset_version=plan.dataset_version,
         dataset=load_version(store, plan.dataset_version),
         variants=variants,
@@ -206,6 +209,7 @@ def history(store: ObjectStore) -> dict[str, Any]:
             {
                 "retrain_id": item.retrain_id,
                 "status": item.status,
+                "set_off_by": item.reason,
                 "dataset_version": item.dataset_version,
                 "model_version": item.model_version,
                 "policy": item.decision.policy if item.decision else None,

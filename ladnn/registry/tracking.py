@@ -22,10 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from ladnn.errors import TrackingError
 from ladnn.settings import Settings
 
-EXPERIMENT = "ladnn"
+EXPERIMENT, MONITORING = "ladnn", "ladnn-monitoring"
 STATUS = "ladnn.status"
 """Tag of a retrain's run that says how it ended."""
-_RETRAIN, _VARIANT = "ladnn.retrain_id", "ladnn.variant"
+_RETRAIN, _VARIANT, _CHECK = "ladnn.retrain_id", "ladnn.variant", "ladnn.check_id"
 _LONGEST_CAUSE = 300
 """Characters of an MLflow error that are shown: a database error repeats its whole statement."""
 
@@ -68,7 +68,8 @@ class Tracking:
         if not self.has_server:
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.experiment_id = self._experiment(artifact_root)
+        self._artifact_root = artifact_root
+        self.experiment_id = self._experiment(EXPERIMENT)
 
     @mlflow_errors_explained()
     def parent_run(self, retrain_id: str, tags: Mapping[str, str]) -> str:
@@ -84,6 +85,14 @@ class Tracking:
         run_id = self._running(self._found_or_made(variant, tags))
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
+
+    @mlflow_errors_explained()
+    def check_run(self, check_id: str, name: str) -> str:
+        """Return the id of the run of a check between retrains, made if there is none; in an experiment of its own."""
+        experiment_id = self._experiment(MONITORING)
+        found = self.client.search_runs([experiment_id], f"tags.`{_CHECK}` = '{check_id}'", max_results=1)
+        tags = {_CHECK: check_id, MLFLOW_RUN_NAME: name}
+        return self._running(found[0] if found else self.client.create_run(experiment_id, tags=tags))
 
     @mlflow_errors_explained()
     def log_epoch(self, run_id: str, epoch: int, values: Mapping[str, float | None]) -> None:
@@ -133,40 +142,10 @@ class Tracking:
         for run in self.client.search_runs([self.experiment_id], query):
             self.client.set_terminated(run.info.run_id, status)
 
-    @mlflow_errors_explained()
-    def running(self) -> dict[str, datetime]:
-        """Return the retrains that have a run which is running in MLflow, and when each was last heard of."""
-        heard: dict[str, datetime] = {}
-        for run in self._search("attributes.status = 'RUNNING'"):
-            retrain_id = run.data.tags.get(_RETRAIN)
-            if retrain_id is not None:
-                heard[retrain_id] = max(self._heard_at(run), heard.get(retrain_id, datetime.min.replace(tzinfo=UTC)))
-        return heard
-
-    @mlflow_errors_explained()
-    def statuses(self) -> dict[str, str | None]:
-        """Return how MLflow shows each retrain to have ended; None where it does not say."""
-        parents = self._search(f"tags.`{_VARIANT}` = ''")
-        return {run.data.tags[_RETRAIN]: run.data.tags.get(STATUS) for run in parents if _RETRAIN in run.data.tags}
-
-    def _search(self, query: str) -> Iterator[Run]:
-        token: str | None = ""
-        while token is not None:
-            page = self.client.search_runs([self.experiment_id], query, page_token=token or None)
-            yield from page
-            token = page.token or None
-
-    def _heard_at(self, run: Run) -> datetime:
-        histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
-        times = [run.info.start_time, *(metric.timestamp for history in histories for metric in history)]
-        return datetime.fromtimestamp(max(times) / 1000, UTC)
-
-    def _experiment(self, artifact_root: Path) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        location = None if self.has_server else artifact_root.as_uri()
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+EXPERIMENT, MONITORING = "ladnn", "ladnn-monitoring"
+STATUS = "ladnn.status"
+"""Tag of a retrain's run that says how it ended."""
+_RETRAIN, _VARIANT, _CHECK = "ladnn.retrain_id", "ladnn.variant", "ladnn.check_id"
 
     def _found_or_made(self, name: str, tags: Mapping[str, str]) -> Run:
         query = f"tags.`{_RETRAIN}` = '{tags[_RETRAIN]}' and tags.`{_VARIANT}` = '{tags[_VARIANT]}'"

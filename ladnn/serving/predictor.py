@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from ladnn.intake.canonical import CanonicalImage
 from ladnn.intake.decode import decode
 from ladnn.labels import LESIONS
 from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.looks import Looks, look
 from ladnn.registry.promotion import required_champion
 from ladnn.store import ObjectStore
 
@@ -43,6 +45,16 @@ class Predictor:
         resize = self.bundle.manifest.preprocessing
         pixels = np.stack([resize.apply(decode(data).pixels) for data in images])
         return [self._prediction(row) for row in self.bundle.probabilities(pixels).tolist()]
+
+    def predict_and_look(self, image: bytes) -> tuple[Prediction, CanonicalImage, Looks]:
+        """Score one file, and return it decoded with what was seen in it, for the log of the service.
+
+        Raises:
+            ImageRejectedError: it cannot be decoded.
+        """
+        decoded = decode(image)
+        seen = look(self.bundle, [decoded.pixels])
+        return self._prediction(seen.probabilities[0].tolist()), decoded, seen
 
     def _prediction(self, row: list[float]) -> Prediction:
         return Prediction(

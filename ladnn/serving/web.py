@@ -2,7 +2,10 @@
 
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
+from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, UploadFile
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.errors import ImageRejectedError, LadnnError
 from ladnn.progress import say
 from ladnn.registry.promotion import champion
+from ladnn.serving.prediction_log import PredictionLog
 from ladnn.serving.predictor import Prediction, Predictor, load_champion
 from ladnn.store import ObjectStore
 
@@ -72,14 +76,29 @@ class CurrentModel:
             say(f"still serving model version {self._predictor.model_version}: {error}")
 
 
-def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
+def create_app(store: ObjectStore, check_every_s: float = 5.0, log: PredictionLog | None = None) -> FastAPI:
     """Build the service.
+
+    Args:
+        store: holds the champion.
+        check_every_s: how often the promotion log is looked at.
+        log: takes down what is seen; None keeps nothing.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
     """
     current = CurrentModel(store, check_every_s)
+
+    @asynccontextmanager
+    async def logging(_: FastAPI) -> AsyncIterator[None]:
+        if log is not None:
+            log.start()
+        yield
+        if log is not None:
+            log.stop()
+
     app = FastAPI(
+        lifespan=logging,
         docs_url=None,  # its pages load scripts from another host
         redoc_url=None,
         title="ladnn",
@@ -105,29 +124,34 @@ def create_app(store: ObjectStore, check_every_s: float = 5.0) -> FastAPI:
 
     @app.post("/predict")
     def predict(images: Annotated[list[UploadFile], "PNG or JPEG files, form field `images`"]) -> list[ImagePrediction]:
-        return [_answer(current.get(), image) for image in images]
+        request = uuid4().hex
+        return [_answer(current.get(), image, request, log) for image in images]
 
     return app
 
 
-def run(store: ObjectStore, host: str, port: int) -> None:
-    """Serve the champion until the process is stopped.
+def run(store: ObjectStore, host: str, port: int, *, keep_log: bool = True) -> None:
+    """Serve the champion until the process is stopped; what was seen is kept for `ladnn drift` unless it must not be.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
     """
-    service = create_app(store)
+    service = create_app(store, log=PredictionLog(store) if keep_log else None)
     say(f"POST images to http://{host}:{port}/predict, such as: curl -F images=@slice.png http://{host}:{port}/predict")
     uvicorn.run(service, host=host, port=port, log_level="warning")
 
 
-def _answer(predictor: Predictor, image: UploadFile) -> ImagePrediction:
+def _answer(predictor: Predictor, image: UploadFile, request: str, log: PredictionLog | None) -> ImagePrediction:
     name = image.filename or "image"
     data = image.file.read(_LARGEST_UPLOAD_BYTES + 1)
     if len(data) > _LARGEST_UPLOAD_BYTES:
         raise HTTPException(413, f"{name} is larger than {_LARGEST_UPLOAD_BYTES // 1_000_000} MB")
     try:
-        (prediction,) = predictor.predict([data])
+        if log is None:
+            (prediction,) = predictor.predict([data])
+        else:
+            prediction, decoded, seen = predictor.predict_and_look(data)
+            log.note(request, predictor.model_version, predictor.bundle, decoded, seen)
     except ImageRejectedError as error:
         raise HTTPException(422, f"{name}: {error.reason}: {error}") from error
     return ImagePrediction(image=name, **prediction.model_dump())

@@ -15,9 +15,9 @@ from ladnn.serving.web import create_app
 
 
 @contextmanager
-def serving(store, check_every_s=0.0):
+def serving(store, check_every_s=0.0, log=None):
     """Run the service on a free port and give a client of it."""
-    app = create_app(store, check_every_s)
+    app = create_app(store, check_every_s, log)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()

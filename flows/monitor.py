@@ -1,0 +1,70 @@
+"""The daily monitor: intake, a check for drift, and a retrain where a trigger asks for one."""
+
+from typing import Any
+
+from prefect import flow, runtime, task
+from prefect.cache_policies import NO_CACHE
+from prefect.deployments import run_deployment
+
+from flows.intake import take_in_contributions
+from flows.retrain import retrain
+from ladnn.config import ExperimentConfig
+from ladnn.config_file import parse_config
+from ladnn.governance.drift.verdict import DriftRecord
+from ladnn.platform import open_platform
+from ladnn.progress import progress_bar, say
+from ladnn.registry.drift import check_drift, log_check
+from ladnn.registry.promotion import champion
+from ladnn.registry.summary import RetrainSummary
+from ladnn.registry.tracking import open_tracking
+from ladnn.registry.triggers import Monitored, Trigger, find_trigger
+
+WEEKLY = "weekly"
+"""Name of the retrain's deployment, which `ladnn schedule` serves beside the monitor."""
+
+
+@flow(name="monitor")
+def monitor(experiment: dict[str, Any]) -> Monitored:
+    """Take in what waits, look for drift, and retrain if the configuration's triggers say so.
+
+    Args:
+        experiment: values of an experiment configuration.
+    """
+    config = parse_config(experiment, "of the monitor flow")
+    take_in_contributions(sweep=False)
+    drift = look_for_drift(config)
+    trigger = weigh(config, drift)
+    summary = set_off(experiment, trigger.reason) if trigger.retrain else None
+    return Monitored(drift=drift, trigger=trigger, retrain=summary)
+
+
+def set_off(experiment: dict[str, Any], reason: str) -> RetrainSummary | None:
+    """Retrain now; from a deployment as a flow run of its own, which can wait for a person and is not waited for."""
+    if runtime.deployment.id is None:
+        return retrain(experiment, reason=reason)
+    parameters = {"experiment": experiment, "force": False, "reason": reason}
+    run_deployment(f"{retrain.name}/{WEEKLY}", parameters=parameters, timeout=0, as_subflow=False)
+    say("  retrain: handed to its deployment")
+    return None
+
+
+@task(cache_policy=NO_CACHE)
+def look_for_drift(config: ExperimentConfig) -> DriftRecord | None:
+    """Check for drift and show it in MLflow; without a champion there is nothing to compare with."""
+    platform = open_platform()
+    if champion(platform.store) is None:
+        say("  drift: no champion yet")
+        return None
+    with progress_bar("drift: images") as bar:
+        record = check_drift(platform, config.drift, bar)
+    log_check(platform.store, open_tracking(platform.settings), record)
+    say(f"  drift: {record.verdict.action}: {record.verdict.reason}")
+    return record
+
+
+@task(cache_policy=NO_CACHE)
+def weigh(config: ExperimentConfig, drift: DriftRecord | None) -> Trigger:
+    """Find out whether anything sets off a retrain."""
+    trigger = find_trigger(open_platform().store, config, drift)
+    say(f"  retrain: {'yes' if trigger.retrain else 'no'}: {trigger.reason}")
+    return trigger

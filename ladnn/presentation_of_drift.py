@@ -1,0 +1,47 @@
+"""How a check for drift looks on a terminal."""
+
+from ladnn.governance.drift.comparison import Comparison
+from ladnn.governance.drift.verdict import DriftRecord, PropertyFacts
+from ladnn.presentation import open_console, table
+
+_MOST_SHOWN = 12
+_MOST_NAMED = 4
+
+
+def print_drift(record: DriftRecord) -> None:
+    """Print the verdict, what was compared, and the properties that moved most."""
+    console = open_console()
+    console.print(
+        table(("stream", "scope", "looked at", "patients before", "now", "p", "moved"), map(_row, record.comparisons))
+    )
+    if record.properties:
+        shown = sorted(record.properties, key=lambda item: -item.distance)[:_MOST_SHOWN]
+        columns = ("stream", "property", "distance", "PSI", "PSI by chance up to")
+        title = f"farthest of {len(record.properties)} properties, all sites together"
+        console.print(table(columns, map(_property, shown), title))
+    for item in record.streams:
+        left_out = f", {item.n_not_sampled} more not drawn" if item.n_not_sampled else ""
+        unit = "requests" if item.stream == "service" else "patients"
+        console.print(f"{item.stream}: {item.n_images} images of {item.n_patients} {unit}{left_out}")
+    console.print(
+        f"reference: {record.n_reference_images} images of {record.n_reference_patients} patients of "
+        f"{record.dataset_version}, model version {record.model_version}; check {record.id}"
+    )
+    console.print(f"verdict: {record.verdict.action}: {record.verdict.reason}", markup=False)
+
+
+def _row(item: Comparison) -> tuple[str, ...]:
+    if item.p_value is None:
+        moved = "not enough cases"
+    else:
+        named = ", ".join(f"{m.name} {m.distance:.2f}" for m in item.moved[:_MOST_NAMED])
+        more = f" and {len(item.moved) - _MOST_NAMED} more" if len(item.moved) > _MOST_NAMED else ""
+        moved = f"{named}{more}" or "nothing"
+    p_value = "" if item.p_value is None else f"{item.p_value:.4f}"
+    counts = (str(item.n_reference_patients), str(item.n_current_patients))
+    return (item.stream, item.scope, item.basis, *counts, p_value, moved)
+
+
+def _property(item: PropertyFacts) -> tuple[str, ...]:
+    psi = "n/a" if item.psi is None else f"{item.psi:.2f}"
+    return (item.stream, item.name, f"{item.distance:.2f}", psi, f"{item.psi_noise:.2f}")

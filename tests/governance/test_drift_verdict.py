@@ -1,0 +1,125 @@
+"""Verdicts on drift: silence on the same distribution, alarms on what is injected, and the right one to ask."""
+
+import numpy as np
+import pytest
+from drift_samples import two_sides, with_noise
+
+from ladnn.config_monitoring import DriftConfig
+from ladnn.governance.drift.comparison import Sides
+from ladnn.governance.drift.sample import family_of
+from ladnn.governance.drift.verdict import Action, judge
+
+CONFIG = DriftConfig()
+
+
+def verdict_of(sides, seed=0, stream="contributions", config=CONFIG):
+    return judge({stream: sides}, config, seed)[0]
+
+
+def test_samples_of_the_same_distribution_alarm_in_at_most_a_twentieth_of_200_draws():
+    alarms = sum(verdict_of(two_sides(seed, 48, 24), seed).action is not Action.NONE for seed in range(200))
+    assert alarms <= 10
+
+
+def test_a_hundred_more_properties_of_noise_do_not_alarm():
+    for seed in range(3):
+        sides = two_sides(seed)
+        rng = np.random.default_rng(seed)
+        noisy = Sides(with_noise(sides.reference, rng), with_noise(sides.current, rng), sides.known_sites)
+        assert verdict_of(noisy, seed).action is Action.NONE
+
+
+def test_another_scanner_everywhere_asks_for_a_retrain():
+    sides = two_sides(1)
+    sides.current.table[["intensity.i0", "intensity.i1"]] += 1.5
+
+    verdict = verdict_of(sides)
+
+    assert verdict.action is Action.RETRAIN
+    assert set(verdict.properties) == {"intensity.i0", "intensity.i1"}
+    assert "site-a, site-b" in verdict.reason
+
+
+def test_another_mix_of_labels_asks_for_a_retrain():
+    sides = two_sides(2, 120, 90)
+    rng = np.random.default_rng(2)
+    turned = [name for name in np.unique(sides.current.patients) if rng.random() < 0.8]
+    sides.current.table.loc[np.isin(sides.current.patients, turned), "label.covid"] = "1"
+
+    verdict = verdict_of(sides)
+
+    assert (verdict.action, verdict.properties) == (Action.RETRAIN, ("label.covid",))
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_one_bad_site_is_to_be_asked_by_name_with_what_moved(seed):
+    sides = two_sides(seed)
+    sides.current.table.loc[sides.current.sites == "site-b", "intensity.i2"] -= 3
+
+    verdict = verdict_of(sides, seed)
+
+    assert (verdict.action, verdict.sites, verdict.properties) == (Action.INVESTIGATE, ("site-b",), ("intensity.i2",))
+    assert "ask site-b" in verdict.reason
+
+
+def test_a_site_that_stops_stating_an_attribute_is_noticed():
+    sides = two_sides(6)
+    sides.current.table.loc[sides.current.sites == "site-b", "acquisition.kvp"] = np.nan
+    assert "acquisition.kvp stated" in verdict_of(sides).properties
+
+
+def test_a_new_site_is_held_against_all_and_named():
+    sides = two_sides(7)
+    new = sides.current.sites == "site-b"
+    sides.current.sites[:] = np.where(new, "site-c", sides.current.sites)
+    sides.current.table.loc[new, "intensity.i0"] += 6
+
+    verdict = verdict_of(sides)
+
+    assert (verdict.action, verdict.sites) == (Action.INVESTIGATE, ("site-c",))
+
+
+def test_a_week_of_one_known_site_is_no_drift():
+    sides = two_sides(8)
+    only = Sides(sides.reference, sides.current.where(sides.current.sites == "site-b"), sides.known_sites)
+    assert verdict_of(only).action is Action.NONE
+
+
+def test_predictions_are_held_against_patients_whom_the_model_did_not_see():
+    sides = two_sides(9)
+    fitted = sides.reference.table["prediction.covid"].isna()
+    assert 0 < fitted.sum() < len(fitted)
+    sides.current.table["prediction.covid"] += 1
+
+    verdict, comparisons = judge({"contributions": sides}, CONFIG, 0)
+
+    assert [family_of(name) for name in verdict.properties] == ["prediction"]
+    by_basis = {item.basis: item.n_reference_patients for item in comparisons if item.scope == "all"}
+    assert by_basis == {"data": 90, "model": 30}
+
+
+def test_the_service_is_compared_as_a_whole():
+    sides = two_sides(10)
+    served = Sides(sides.reference, sides.current, frozenset())
+    served.current.sites[:] = ""
+    served.current.table["intensity.i0"] += 3
+
+    verdict = verdict_of(served, stream="service")
+
+    assert (verdict.action, verdict.sites, verdict.streams) == (Action.RETRAIN, (), ("service",))
+
+
+def test_too_few_patients_are_a_verdict_of_their_own():
+    verdict = verdict_of(two_sides(11, n_current=6))
+    assert verdict.action is Action.NOT_ENOUGH_CASES
+    assert "drift.min_patients" in verdict.reason
+
+
+def test_nothing_at_all_is_not_enough_cases():
+    assert judge({}, CONFIG, 0)[0].action is Action.NOT_ENOUGH_CASES
+
+
+def test_a_shift_that_is_sure_but_small_does_not_count():
+    sides = two_sides(12)
+    sides.current.table["intensity.i0"] += 1.5
+    assert verdict_of(sides, config=DriftConfig(min_distance=0.9)).action is Action.NONE

@@ -1,0 +1,96 @@
+"""What sets off a retrain: enough new studies, or drift that says so and something to learn from."""
+
+from datetime import UTC, datetime
+
+import pytest
+from factories import keep_records, make_record
+
+from ladnn.config import ExperimentConfig, Variant
+from ladnn.config_monitoring import DriftConfig, TriggerConfig
+from ladnn.dataset.freezing import freeze
+from ladnn.governance.drift.verdict import Action, DriftRecord, Verdict
+from ladnn.registry.summary import finish_retrain
+from ladnn.registry.triggers import find_trigger
+from ladnn.retrain import plan_retrain
+
+
+def config(**triggers):
+    return ExperimentConfig(
+        variants=(Variant(backbone="efficientnet_lite0", task="ladnn"),), triggers=TriggerConfig(**triggers)
+    )
+
+
+def drift(action):
+    verdict = Verdict(action=action, sites=(), properties=("intensity.mean",), streams=(), reason="intensity moved")
+    return DriftRecord(
+        id="k-1",
+        checked_at=datetime.now(UTC),
+        model_version="1",
+        bundle_id="b-1",
+        dataset_version="d-1",
+        n_reference_images=1,
+        n_reference_patients=1,
+        config=DriftConfig(),
+        streams=(),
+        verdict=verdict,
+        comparisons=(),
+        properties=(),
+    )
+
+
+@pytest.fixture
+def retrained(file_store):
+    """A store whose last retrain ended on four studies."""
+    keep_records(file_store, [make_record(f"p{k}", labels={"covid": k % 2}) for k in range(4)])
+    version = freeze(file_store, config().data)
+    plan = plan_retrain(file_store, version.id, config(), "0.0.1", force=False, reason="schedule").plan
+    assert plan.reason == "schedule"
+    finish_retrain(file_store, plan.retrain_id, "rejected", None, ())
+    return file_store
+
+
+def add_studies(store, n, **values):
+    records = [make_record(f"new{k}", number, **values) for k in range(n) for number in range(2)]
+    keep_records(store, records, name="later-")
+
+
+def test_enough_new_studies_set_off_a_retrain_and_the_reason_says_how_many(retrained):
+    add_studies(retrained, 3)
+    trigger = find_trigger(retrained, config(new_studies=3), None)
+    assert (trigger.retrain, trigger.n_new_studies) == (True, 3)
+    assert trigger.reason.startswith("3 new studies since the last retrain")
+
+
+def test_fewer_studies_wait(retrained):
+    add_studies(retrained, 3)
+    assert not find_trigger(retrained, config(new_studies=4), drift(Action.NONE)).retrain
+    assert not find_trigger(retrained, config(new_studies=None), drift(Action.NOT_ENOUGH_CASES)).retrain
+
+
+def test_phantoms_are_no_studies_of_patients(retrained):
+    add_studies(retrained, 3, synthetic=True)
+    assert find_trigger(retrained, config(new_studies=1), None).n_new_studies == 0
+
+
+def test_before_the_first_retrain_every_study_is_new(file_store):
+    keep_records(file_store, [make_record(f"p{k}") for k in range(4)])
+    assert find_trigger(file_store, config(new_studies=4), None).retrain
+
+
+def test_drift_sets_off_a_retrain_by_its_verdict_and_the_reason_names_the_check(retrained):
+    add_studies(retrained, 1)
+    trigger = find_trigger(retrained, config(), drift(Action.RETRAIN))
+    assert (trigger.retrain, trigger.reason) == (True, "drift k-1: intensity moved")
+    assert not find_trigger(retrained, config(drift=False), drift(Action.RETRAIN)).retrain
+    assert not find_trigger(retrained, config(), drift(Action.INVESTIGATE)).retrain
+
+
+def test_drift_of_what_is_served_waits_for_something_to_learn_from(retrained):
+    trigger = find_trigger(retrained, config(), drift(Action.RETRAIN))
+    assert not trigger.retrain
+    assert "nothing new to learn from" in trigger.reason
+
+
+def test_triggers_and_drift_limits_are_no_part_of_a_retrains_id():
+    assert config().digest == config(new_studies=7, schedule=None, drift=False).digest
+    assert config().digest != config().model_copy(update={"seed": 1}).digest

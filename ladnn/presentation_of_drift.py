@@ -43,5 +43,5 @@ def _row(item: Comparison) -> tuple[str, ...]:
 
 
 def _property(item: PropertyFacts) -> tuple[str, ...]:
-    psi = "n/a" if item.psi is None else f"{item.psi:.2f}"
-    return (item.stream, item.name, f"{item.distance:.2f}", psi, f"{item.psi_noise:.2f}")
+    psi = ("n/a", "n/a") if item.psi is None else (f"{item.psi:.2f}", f"{item.psi_noise:.2f}")
+    return (item.stream, item.name, f"{item.distance:.2f}", *psi)

@@ -45,8 +45,8 @@ def print_history(document: dict[str, Any]) -> None:
         )
         for r in document["retrains"]
     ]
-    columns = ("retrain", "ended (UTC)", "status", "set off by", "dataset version", "reasons")
-    console.print(table(columns, retrains, "retrains"))
+    of_retrain = ("retrain", "ended (UTC)", "status", "set off by", "dataset version", "reasons")
+    console.print(table(of_retrain, retrains, "retrains"))
 
 
 def _standing(retrain: dict[str, Any]) -> str:

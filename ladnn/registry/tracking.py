@@ -142,10 +142,40 @@ class Tracking:
         for run in self.client.search_runs([self.experiment_id], query):
             self.client.set_terminated(run.info.run_id, status)
 
-EXPERIMENT, MONITORING = "ladnn", "ladnn-monitoring"
-STATUS = "ladnn.status"
-"""Tag of a retrain's run that says how it ended."""
-_RETRAIN, _VARIANT, _CHECK = "ladnn.retrain_id", "ladnn.variant", "ladnn.check_id"
+    @mlflow_errors_explained()
+    def running(self) -> dict[str, datetime]:
+        """Return the retrains that have a run which is running in MLflow, and when each was last heard of."""
+        heard: dict[str, datetime] = {}
+        for run in self._search("attributes.status = 'RUNNING'"):
+            retrain_id = run.data.tags.get(_RETRAIN)
+            if retrain_id is not None:
+                heard[retrain_id] = max(self._heard_at(run), heard.get(retrain_id, datetime.min.replace(tzinfo=UTC)))
+        return heard
+
+    @mlflow_errors_explained()
+    def statuses(self) -> dict[str, str | None]:
+        """Return how MLflow shows each retrain to have ended; None where it does not say."""
+        parents = self._search(f"tags.`{_VARIANT}` = ''")
+        return {run.data.tags[_RETRAIN]: run.data.tags.get(STATUS) for run in parents if _RETRAIN in run.data.tags}
+
+    def _search(self, query: str) -> Iterator[Run]:
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment_id], query, page_token=token or None)
+            yield from page
+            token = page.token or None
+
+    def _heard_at(self, run: Run) -> datetime:
+        histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
+        times = [run.info.start_time, *(metric.timestamp for history in histories for metric in history)]
+        return datetime.fromtimestamp(max(times) / 1000, UTC)
+
+    def _experiment(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if self.has_server else self._artifact_root.as_uri()
+        return str(self.client.create_experiment(name, artifact_location=location))
 
     def _found_or_made(self, name: str, tags: Mapping[str, str]) -> Run:
         query = f"tags.`{_RETRAIN}` = '{tags[_RETRAIN]}' and tags.`{_VARIANT}` = '{tags[_VARIANT]}'"

@@ -122,7 +122,7 @@ def end(tracking: Tracking, summary: RetrainSummary) -> None:
         tags |= {"ladnn.answer": given.verdict, "ladnn.answered_by": given.by, "ladnn.answer_reason": given.reason}
     tracking.log_summary(run_id, {}, tags)
     tracking.log_document(run_id, summary.model_dump(mode="json"), "summary.json")
-    tracking.finish(run_id)
+    tracking.finish(run_id, "KILLED" if summary.status == "superseded" else "FINISHED")
 
 
 def fail(settings: Settings, retrain_id: str) -> None:

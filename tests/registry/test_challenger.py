@@ -1,7 +1,7 @@
 """A challenger on its way to champion: every step can be repeated, whatever was killed in between."""
 
 import pytest
-from challengers import decision_for, result_against_the_champion
+from challengers import aliases, decision_for, result_against_the_champion
 
 from ladnn.errors import PromotionConflictError, RetrainError
 from ladnn.registry.challenger import check_replaceable, promote_challenger
@@ -11,10 +11,6 @@ from ladnn.registry.promotion import champion, promotions
 
 def promote_by_gates(platform, tracking, decision, test):
     return promote_challenger(platform.store, tracking, decision, test, by="gates", reason="all gates passed")
-
-
-def aliases(tracking):
-    return {name: str(version) for name, version in tracking.client.get_registered_model(MODEL).aliases.items()}
 
 
 def test_a_promoted_challenger_is_champion_in_the_log_and_in_mlflow(platform, tracking):

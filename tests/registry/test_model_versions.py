@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+from challengers import aliases
 from trained_platform import VARIANT
 
 from ladnn.errors import BundleError, TrackingError
@@ -24,11 +25,6 @@ from ladnn.serving.predictor import Predictor
 def registered(tracking, platform, bundle_id=None):
     bundle = load_bundle(platform.store, bundle_id or platform.bundle_id)
     return register(tracking, bundle, tracking.variant_run(platform.retrain_id, VARIANT, {}))
-
-
-def aliases(tracking):
-    """Return alias to version, as strings."""
-    return {name: str(version) for name, version in tracking.client.get_registered_model(MODEL).aliases.items()}
 
 
 def versions(tracking):

@@ -16,6 +16,9 @@ from ladnn.registry.test_set import TestResult, required_test_result
 from ladnn.registry.tracking import open_tracking
 from ladnn.retrain import keep, keep_plan
 
+SECOND = "r-second"
+"""The retrain of the second model that is promoted."""
+
 
 def decision_for(platform, outcome="promote", *, retrain_id=None, bundle_id=None, hours=1.0):
     verdict = {"promote": Verdict.PASS, "reject": Verdict.FAIL, "hold": Verdict.NOT_EVALUATED}[outcome]

@@ -8,6 +8,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from trained_platform import TrainedPlatform
 
 from ladnn.settings import silence_services
 
@@ -47,3 +48,28 @@ def forkserver() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ladnn.registry.reconcile", "ladnn.store.s3", "mlflow.pyfunc"])
     return context
+
+
+@pytest.fixture(scope="session")
+def built_with_two_promoted(
+    trained_platform: TrainedPlatform, migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedPlatform:
+    """A platform with two promoted models, versions 1 and 2, where log, MLflow and documents agree; to be copied."""
+    from challengers import SECOND, copied, decide, promote_decided
+
+    platform = copied(trained_platform, tmp_path_factory.mktemp("two-promoted") / "home")
+    (platform.home / "mlflow").mkdir()
+    shutil.copy(migrated_database, platform.home / "mlflow" / "mlflow.db")
+    decide(platform, platform.retrain_id, platform.bundle_id)
+    promote_decided(platform, platform.retrain_id)
+    decide(platform, SECOND, platform.another_bundle(0.3))
+    promote_decided(platform, SECOND)
+    return platform
+
+
+@pytest.fixture
+def two_promoted(built_with_two_promoted: TrainedPlatform, tmp_path: Path) -> TrainedPlatform:
+    """A copy of it that a test may change."""
+    from challengers import copied
+
+    return copied(built_with_two_promoted, tmp_path / "home")

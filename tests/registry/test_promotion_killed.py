@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from challengers import aliases, copied, decide, promote_decided
+from challengers import SECOND, aliases, copied, decide, promote_decided
 from dying import writes_of
 from trained_platform import VARIANT, TrainedPlatform
 
@@ -16,7 +16,6 @@ from ladnn.registry.tracking import open_tracking
 from ladnn.serving.predictor import load_champion
 
 pytestmark = pytest.mark.slow
-SECOND = "r-second"
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +29,6 @@ def measured(trained_platform, migrated_database, tmp_path_factory) -> TrainedPl
     decide(platform, SECOND, platform.another_bundle(0.3))
     open_tracking(platform.settings).variant_run(SECOND, VARIANT, {})
     platform.store.put(f"checkpoints/{SECOND}/{VARIANT}/0000000001-a.safetensors", b"left by a killed training")
-    return platform
-
-
-@pytest.fixture(scope="module")
-def promoted(measured, tmp_path_factory) -> TrainedPlatform:
-    """The same home after the second candidate was promoted."""
-    platform = copied(measured, tmp_path_factory.mktemp("promoted") / "home")
-    promote_decided(platform, SECOND)
     return platform
 
 
@@ -88,13 +79,15 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
         assert aliases(open_tracking(platform.settings)) == {"champion": "2", "previous-champion": "1"}
 
 
-def test_a_rollback_killed_at_any_write_leaves_a_champion_and_is_reconciled(promoted, tmp_path, forkserver):
-    writes = writes_of(forkserver, tmp_path / "writes", go_back, copied(promoted, tmp_path / "home"))
+def test_a_rollback_killed_at_any_write_leaves_a_champion_and_is_reconciled(
+    built_with_two_promoted, tmp_path, forkserver
+):
+    writes = writes_of(forkserver, tmp_path / "writes", go_back, copied(built_with_two_promoted, tmp_path / "home"))
     assert writes[0] == "put_if_absent promotions/000003.json", "it holds before anything else is done"
     assert sum("registered_model_aliases" in write for write in writes) == 2
 
     for fatal in range(1, len(writes) + 1):
-        platform = copied(promoted, tmp_path / f"home {fatal}")
+        platform = copied(built_with_two_promoted, tmp_path / f"home {fatal}")
         writes_of(forkserver, tmp_path / "writes", go_back, platform, fatal=fatal)
         expected = "2" if fatal == 1 else "1"
         assert load_champion(platform.store).model_version == expected

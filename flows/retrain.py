@@ -40,7 +40,7 @@ from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
-from ladnn.registry.promotion import champion
+from ladnn.registry.promotion import champion, promotions, withdrawal
 from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set
@@ -207,7 +207,8 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
     """Run the gates and record the decision."""
     tracking, store = _tracking(), open_platform().store
     acceptance = read_acceptance(store, current.dataset_version)
-    evidence = Evidence(test=test.evidence, audit=audit, acceptance=acceptance)
+    withdrawn = withdrawal(promotions(store), test.candidate_bundle)
+    evidence = Evidence(test=test.evidence, audit=audit, acceptance=acceptance, withdrawn=withdrawn)
     config = current.config
     decision = decide(
         store,

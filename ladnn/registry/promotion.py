@@ -82,14 +82,14 @@ def way_back(log: Iterable[Promotion]) -> list[Promotion]:
     return path
 
 
-def withdrawal(log: Sequence[Promotion], bundle_id: str) -> Promotion | None:
-    """Return the rollback that took a model out of service, unless it came back since; None where there was none."""
-    replaced: dict[str, Promotion] = {}
+def withdrawal(log: Sequence[Promotion], bundle_id: str) -> str | None:
+    """Return who took a model out of service, and why, unless it came back since; None where nobody did."""
+    removed: dict[str, str] = {}
     for before, record in pairwise(log):
-        replaced.pop(record.bundle_id, None)
+        removed.pop(record.bundle_id, None)
         if record.action == "rollback":
-            replaced[before.bundle_id] = record
-    return replaced.get(bundle_id)
+            removed[before.bundle_id] = f"{record.by} on {record.at:%Y-%m-%d}: {record.reason}"
+    return removed.get(bundle_id)
 
 
 def required_champion(store: ObjectStore) -> Promotion:

@@ -99,6 +99,13 @@ def test_a_red_shortcut_audit_holds_a_candidate_that_would_pass(file_store):
     assert decision.unevaluated == ("shortcut_audit",)
 
 
+def test_a_model_that_was_rolled_back_is_held_though_its_numbers_pass(file_store):
+    decision = decided(file_store, evidence(0.9).model_copy(update={"withdrawn": "Ada on 2026-11-25: worse at site b"}))
+
+    assert (decision.outcome, decision.unevaluated) == ("hold", ("not_withdrawn",))
+    assert "rolled back by Ada on 2026-11-25: worse at site b" in decision.reasons[0]
+
+
 def test_a_failure_weighs_more_than_what_was_not_evaluated(file_store):
     assert decided(file_store, evidence(0.6, openings=4)).outcome == "reject"
 

@@ -1,10 +1,12 @@
 """Promotion and rollback, killed at every write: a champion always answers, and a reconcile makes all agree again."""
 
 import shutil
+from dataclasses import asdict
 
 import pytest
 from challengers import SECOND, aliases, copied, decide, promote_decided
 from dying import writes_of
+from s3_server import S3Server
 from trained_platform import VARIANT, TrainedPlatform
 
 from ladnn.registry.model_versions import MODEL, follow_log
@@ -14,6 +16,8 @@ from ladnn.registry.rollback import roll_back
 from ladnn.registry.summary import status_of
 from ladnn.registry.tracking import open_tracking
 from ladnn.serving.predictor import load_champion
+from ladnn.settings import Settings
+from ladnn.store import ObjectStore, S3Options, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -32,15 +36,28 @@ def measured(trained_platform, migrated_database, tmp_path_factory) -> TrainedPl
     return platform
 
 
-def go_back(platform: TrainedPlatform) -> None:
+def go_back(url: str, s3: dict[str, str | None], settings: Settings) -> None:
     """Do what `ladnn rollback` does."""
-    roll_back(platform.store, by="Ada", reason="worse at one site")
-    follow_log(open_tracking(platform.settings), platform.store)
+    store = open_store(url, S3Options(**s3))
+    roll_back(store, by="Ada", reason="worse at one site")
+    follow_log(open_tracking(settings), store)
 
 
-def assert_consistent(platform: TrainedPlatform) -> None:
+def moved(platform: TrainedPlatform, server: S3Server | None) -> tuple[str, dict[str, str | None]]:
+    """Return where the objects of a platform are, after they were copied to a bucket of its own if there is a server."""
+    if server is None:
+        return platform.store.url, {}
+    url = f"s3://{server.make_bucket()}/lab"
+    target = open_store(url, server.options)
+    for key in platform.store.list(""):
+        if key.startswith(("promotions/", "bundles/", "retrains/", "datasets/", "challengers/")):
+            target.put(key, platform.store.get(key))
+    return url, asdict(server.options)
+
+
+def assert_consistent(settings: Settings, store: ObjectStore) -> None:
     """Log, aliases, versions, runs and checkpoints say the same, and a second reconcile finds nothing."""
-    store, tracking = platform.store, open_tracking(platform.settings)
+    tracking = open_tracking(settings)
     log = promotions(store)
     before = before_champion(log)
     waiting = champion(store).number == 1 and {"challenger": "2"}  # unless it was killed before it had a version
@@ -53,7 +70,7 @@ def assert_consistent(platform: TrainedPlatform) -> None:
     runs = tracking.client.search_runs([tracking.experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}
     assert list(store.list("checkpoints/")) == [] or status_of(store, SECOND) == "unfinished"
-    again = reconcile(platform.settings, store)
+    again = reconcile(settings, store)
     assert (again.mended, again.at_work, again.needs_a_person) == ((), (), ())
 
 
@@ -71,7 +88,7 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
 
         reconcile(platform.settings, platform.store)
 
-        assert_consistent(platform)
+        assert_consistent(platform.settings, platform.store)
         promoted = any("put_if_absent promotions/" in write for write in done)
         assert status_of(platform.store, SECOND) == ("promoted" if promoted else "unfinished"), done
         promote_decided(platform, SECOND)
@@ -79,21 +96,29 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
         assert aliases(open_tracking(platform.settings)) == {"champion": "2", "previous-champion": "1"}
 
 
+@pytest.mark.parametrize("kind", ["file", "s3"])
 def test_a_rollback_killed_at_any_write_leaves_a_champion_and_is_reconciled(
-    built_with_two_promoted, tmp_path, forkserver
+    kind, request, built_with_two_promoted, tmp_path, forkserver
 ):
-    writes = writes_of(forkserver, tmp_path / "writes", go_back, copied(built_with_two_promoted, tmp_path / "home"))
+    server = request.getfixturevalue("s3_server") if kind == "s3" else None
+
+    def rolled_back(name, fatal=None):
+        platform = copied(built_with_two_promoted, tmp_path / name)
+        place = moved(platform, server)
+        done = writes_of(forkserver, tmp_path / "writes", go_back, *place, platform.settings, fatal=fatal)
+        return platform.settings, open_store(place[0], S3Options(**place[1])), done
+
+    _, _, writes = rolled_back("whole")
     assert writes[0] == "put_if_absent promotions/000003.json", "it holds before anything else is done"
     assert sum("registered_model_aliases" in write for write in writes) == 2
 
     for fatal in range(1, len(writes) + 1):
-        platform = copied(built_with_two_promoted, tmp_path / f"home {fatal}")
-        writes_of(forkserver, tmp_path / "writes", go_back, platform, fatal=fatal)
+        settings, store, _ = rolled_back(f"home {fatal}", fatal)
         expected = "2" if fatal == 1 else "1"
-        assert load_champion(platform.store).model_version == expected
+        assert load_champion(store).model_version == expected
 
-        result = reconcile(platform.settings, platform.store)
+        result = reconcile(settings, store)
 
-        assert load_champion(platform.store).model_version == expected
-        assert_consistent(platform)
+        assert load_champion(store).model_version == expected
+        assert_consistent(settings, store)
         assert any(item.what == "alias champion" for item in result.mended) == (fatal == 2)

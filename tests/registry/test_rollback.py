@@ -117,7 +117,7 @@ def test_a_withdrawn_model_is_known_until_it_comes_back(three):
     removed = champion(three.store).bundle_id
     record = back(three)
 
-    assert withdrawal(promotions(three.store), removed) == record
+    assert withdrawal(promotions(three.store), removed) == f"Ada on {record.at:%Y-%m-%d}: worse at one site"
     assert withdrawal(promotions(three.store), record.bundle_id) is None
     back(three, "3")
     assert withdrawal(promotions(three.store), removed) is None

@@ -37,6 +37,7 @@ class Evidence(BaseModel):
         test: what the test set showed.
         audit: shortcut audit of the dataset version that it was trained on.
         acceptance: a person's acceptance of that audit, given beforehand.
+        withdrawn: who rolled this very model back, and why; None where nobody did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,3 +45,4 @@ class Evidence(BaseModel):
     test: TestEvidence
     audit: ShortcutAudit
     acceptance: AuditAcceptance | None
+    withdrawn: str | None = None

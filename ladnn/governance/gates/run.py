@@ -6,6 +6,7 @@ from ladnn.governance.gates.data import shortcut_audit
 from ladnn.governance.gates.evidence import Evidence, TestEvidence
 from ladnn.governance.gates.floors import auroc_floor
 from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.gates.withdrawal import not_withdrawn
 
 
 def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
@@ -15,6 +16,7 @@ def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
         auroc_floor(test, config),
         not_worse_than_champion(test, config),
         shortcut_audit(evidence.audit, evidence.acceptance),
+        *not_withdrawn(evidence.withdrawn),
     )
     if test.openings <= config.max_test_openings:
         return gates

@@ -1,0 +1,21 @@
+"""A model that a person took out of service does not come back by numbers alone."""
+
+from ladnn.governance.gates.verdicts import GateResult, Verdict
+
+
+def not_withdrawn(withdrawn: str | None) -> tuple[GateResult, ...]:
+    """Leave it to a person where a rollback removed this very model; there is no such gate for any other."""
+    if withdrawn is None:
+        return ()
+    reason = f"this very model was champion and rolled back by {withdrawn}; a person must accept it again"
+    return (
+        GateResult(
+            name="not_withdrawn",
+            value=None,
+            limit=None,
+            interval=None,
+            n=0,
+            verdict=Verdict.NOT_EVALUATED,
+            reason=reason,
+        ),
+    )

@@ -117,16 +117,19 @@ def _print_pointing(
             model,
             label,
             str(item.pointing.n),
-            *(str(part) for part in (item.pointing, item.near, item.energy)),
-            f"{item.chance.value:.3f} / {item.chance_near.value:.3f}",
+            *(str(part) for part in (item.pointing, item.in_any, item.near, item.energy)),
+            f"{item.chance.value:.3f} / {item.chance_any.value:.3f} / {item.chance_near.value:.3f}",
         )
         for model, result in measured.items()
         for label, item in result.labels.items()
     ]
     within = f"within {next(iter(measured.values())).tolerance_px:g} px"
-    columns = ("model", "map of", "maps", "peak in lesion [CI]", f"{within} [CI]", "energy inside [CI]", "chance")
-    console.print(table(columns, rows, f"{n_slices} phantom slices"))
-    console.print(f"chance: the share of the picture in lesions / {within} of them, which blind pointing hits")
+    measures = ("peak in its lesion [CI]", "in any lesion [CI]", f"{within} [CI]", "energy inside [CI]", "chance")
+    console.print(table(("model", "map of", "maps", *measures), rows, f"{n_slices} phantom slices"))
+    console.print("its lesion: what the head is named for; for the diagnosis every lesion is its own")
+    console.print(
+        f"chance: the share of the picture in its lesion / in any / {within} of it, which blind pointing hits"
+    )
     for pair, difference in differences.items():
         console.print(
             f"diagnosis maps, {pair}: peak in lesion {difference.pointing}, {within} {difference.near}, "

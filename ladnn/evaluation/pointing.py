@@ -35,50 +35,62 @@ class Look:
         label: of the map.
         patient: whose slice it is.
         hit: 1 where the map's peak lies in the outline, else 0; for tied peaks their share that does.
+        in_any: the same of the outlines of all lesions that the slice shows.
         near: the same within the tolerance of the outline.
         energy: share of the map's sum that lies in the outline.
         chance: share of the slice's pixels that lie in the outline: what a blind guess hits.
+        chance_any: share of them that lie in any lesion.
         chance_near: share of them within the tolerance.
     """
 
     label: str
     patient: str
     hit: float
+    in_any: float
     near: float
     energy: float
     chance: float
+    chance_any: float
     chance_near: float
 
     @classmethod
-    def at(cls, label: str, patient: str, map_: Maps, mask: Mask, tolerance_px: float = NEAR_PX) -> Self:
-        """Compare a map (H, W) with a mask (H, W). An empty map points nowhere: it hits nothing and has no energy."""
-        around = distance_transform_edt(~mask) <= tolerance_px
-        chances = float(mask.mean()), float(around.mean())
+    def at(cls, label: str, patient: str, map_: Maps, mask: Mask, lesions: Mask, tolerance_px: float = NEAR_PX) -> Self:
+        """Compare a map (H, W) with the mask (H, W) of what it should point at, and with that of all lesions.
+
+        An empty map points nowhere: it hits nothing and has no energy.
+        """
+        outlines = mask, lesions, distance_transform_edt(~mask) <= tolerance_px
+        chance, chance_any, chance_near = (float(outline.mean()) for outline in outlines)
         total = float(map_.sum(dtype=np.float64))
         if total == 0:
-            return cls(label, patient, 0.0, 0.0, 0.0, *chances)
+            return cls(label, patient, 0.0, 0.0, 0.0, 0.0, chance, chance_any, chance_near)
         peaks = map_ == map_.max()
-        hit, near = float(mask[peaks].mean()), float(around[peaks].mean())
-        return cls(label, patient, hit, near, float(map_[mask].sum(dtype=np.float64)) / total, *chances)
+        hit, in_any, near = (float(outline[peaks].mean()) for outline in outlines)
+        energy = float(map_[mask].sum(dtype=np.float64)) / total
+        return cls(label, patient, hit, in_any, near, energy, chance, chance_any, chance_near)
 
 
 class LabelPointing(BaseModel):
     """How maps of one label point, over the images that show what they should point at.
 
     Attributes:
-        pointing: share of maps whose peak lies in the outline.
+        pointing: share of maps whose peak lies in the outline: of a lesion head, in that lesion.
+        in_any: share of maps whose peak lies in a lesion, whichever; for the diagnosis the same.
         near: share of maps whose peak lies within the tolerance of it, as the pointing game was published.
         energy: mean share of a map's sum that lies in the outline.
         chance: mean share of the picture that the outline covers, which blind pointing reaches on average.
-        chance_near: mean share of the picture within the tolerance of it.
+        chance_any: mean share of the picture that all lesions cover.
+        chance_near: mean share of the picture within the tolerance of the outline.
     """
 
     model_config = ConfigDict(frozen=True)
 
     pointing: Interval
+    in_any: Interval
     near: Interval
     energy: Interval
     chance: Interval
+    chance_any: Interval
     chance_near: Interval
 
 
@@ -126,10 +138,10 @@ def look(
     given = list(slices)
     for done, piece in enumerate(given, start=1):
         targets = {label: mask for label in source.labels if (mask := piece.target(label)) is not None}
-        if targets:
+        if targets and (lesions := piece.target(DIAGNOSIS)) is not None:
             maps = source.on_picture(piece.pixels, tuple(targets), fineness)
             looks.extend(
-                Look.at(label, piece.patient, map_, mask, tolerance_px)
+                Look.at(label, piece.patient, map_, mask, lesions, tolerance_px)
                 for (label, mask), map_ in zip(targets.items(), maps, strict=True)
             )
         on_step(done, len(given))
@@ -178,9 +190,13 @@ def _present(looks: Sequence[Look]) -> list[str]:
 
 
 def _summary(looks: Sequence[Look], sampling: Bootstrap) -> LabelPointing:
-    values = np.array([(item.hit, item.near, item.energy, item.chance, item.chance_near) for item in looks])
-    pointing, near, energy, chance, chance_near = _means(values, [item.patient for item in looks], sampling)
-    return LabelPointing(pointing=pointing, near=near, energy=energy, chance=chance, chance_near=chance_near)
+    fields = {
+        "pointing": "hit", "in_any": "in_any", "near": "near", "energy": "energy",
+        "chance": "chance", "chance_any": "chance_any", "chance_near": "chance_near",
+    }  # fmt: skip
+    values = np.array([[getattr(item, name) for name in fields.values()] for item in looks])
+    means = _means(values, [item.patient for item in looks], sampling)
+    return LabelPointing(**dict(zip(fields, means, strict=True)))
 
 
 def _means(values: Weights, patients: Sequence[str], sampling: Bootstrap) -> tuple[Interval, ...]:

@@ -40,34 +40,35 @@ def test_a_peak_in_the_outline_is_a_hit_and_one_beside_it_only_within_the_tolera
     mask = _mask(slice(2, 4), slice(2, 4))
 
     def pointed(column: int, tolerance_px: float) -> tuple[float, float]:
-        item = Look.at("GGO", "p", _peak(3, column), mask, tolerance_px)
+        item = Look.at("GGO", "p", _peak(3, column), mask, mask, tolerance_px)
         return item.hit, item.near
 
     assert pointed(3, 0) == pointed(3, 3) == (1, 1)
     assert pointed(6, 3) == (0, 1)
     assert pointed(6, 2) == (0, 0)
-    item = Look.at("GGO", "p", _peak(3, 3), mask, 1)
-    assert (item.chance, item.chance_near) == (4 / 64, 12 / 64)
+    item = Look.at("GGO", "p", _peak(3, 3), mask, _mask(slice(0, 8), slice(0, 4)), 1)
+    assert (item.chance, item.chance_any, item.chance_near) == (4 / 64, 32 / 64, 12 / 64)
 
 
 def test_tied_peaks_count_by_their_share_in_the_outline() -> None:
     map_ = np.zeros((8, 8), dtype=np.float32)
     map_[2, 2] = map_[7, 7] = map_[7, 6] = map_[7, 5] = 1
-    assert Look.at("GGO", "p", map_, _mask(slice(0, 4), slice(0, 4)), 0).hit == 0.25
+    assert Look.at("GGO", "p", map_, mask := _mask(slice(0, 4), slice(0, 4)), mask, 0).hit == 0.25
 
 
 def test_an_empty_map_points_nowhere() -> None:
-    item = Look.at("GGO", "p", np.zeros((8, 8), dtype=np.float32), _mask(slice(0, 4), slice(0, 8)), 0)
-    assert (item.hit, item.near, item.energy, item.chance) == (0, 0, 0, 0.5)
+    mask = _mask(slice(0, 4), slice(0, 8))
+    item = Look.at("GGO", "p", np.zeros((8, 8), dtype=np.float32), mask, mask, 0)
+    assert (item.hit, item.in_any, item.near, item.energy, item.chance) == (0, 0, 0, 0, 0.5)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_energy_of_outline_and_its_complement_add_up_and_a_flat_map_has_that_of_chance(seed: int) -> None:
     rng = np.random.default_rng(seed)
     map_, mask = rng.random((6, 6)).astype(np.float32), rng.random((6, 6)) < 0.4
-    inside, outside = (Look.at("GGO", "p", map_, part, 0).energy for part in (mask, ~mask))
+    inside, outside = (Look.at("GGO", "p", map_, part, part, 0).energy for part in (mask, ~mask))
     assert inside + outside == pytest.approx(1)
-    flat = Look.at("GGO", "p", np.ones((6, 6), dtype=np.float32), mask, 0)
+    flat = Look.at("GGO", "p", np.ones((6, 6), dtype=np.float32), mask, mask, 0)
     assert flat.energy == pytest.approx(flat.chance) == pytest.approx(flat.hit)
 
 
@@ -81,23 +82,31 @@ def test_the_diagnosis_may_point_at_any_lesion_and_absent_lesions_are_left_out()
 
     shares = {label: item.pointing.value for label, item in result.labels.items()}
     assert shares == {"covid": 1, "GGO": 0, "Csld": 1, ALL_LESIONS: 0.5}
+    in_any = {label: item.in_any.value for label, item in result.labels.items()}
+    assert in_any == {
+        "covid": 1,
+        "GGO": 1,
+        "Csld": 1,
+        ALL_LESIONS: 1,
+    }  # a sign in the other lesion is still in a lesion
+    assert result.labels["GGO"].chance_any.value == 2 * result.labels["GGO"].chance.value
     assert result.labels["covid"].pointing.n == 4
     assert result.labels["covid"].chance.value == 0.5
 
 
 def test_intervals_are_over_patients() -> None:
     """Ten slices of one patient say no more than one: with one patient there are no bounds at all."""
-    one = [Look("covid", "p", hit, hit, 0.5, 0.1, 0.2) for hit in (0.0, 1.0) * 5]
+    one = [Look("covid", "p", hit, hit, hit, 0.5, 0.1, 0.1, 0.2) for hit in (0.0, 1.0) * 5]
     assert summarise_pointing(one, SAMPLING).labels["covid"].pointing.low is None
-    many = [Look("covid", f"p{i}", i % 2, 1, 0.5, 0.1, 0.2) for i in range(10)]
+    many = [Look("covid", f"p{i}", i % 2, i % 2, 1, 0.5, 0.1, 0.1, 0.2) for i in range(10)]
     interval = summarise_pointing(many, SAMPLING).labels["covid"].pointing
     assert interval.low < 0.5 < interval.high
 
 
 def test_models_are_compared_on_the_same_slices() -> None:
-    ours = [Look("covid", f"p{i}", 1, 1, 0.5, 0.1, 0.2) for i in range(6)]
-    ours.append(Look("GGO", "p0", 1, 1, 0.5, 0.1, 0.2))
-    theirs = [Look("covid", f"p{i}", i % 2, 1, 0.25, 0.1, 0.2) for i in range(6)]
+    ours = [Look("covid", f"p{i}", 1, 1, 1, 0.5, 0.1, 0.1, 0.2) for i in range(6)]
+    ours.append(Look("GGO", "p0", 1, 1, 1, 0.5, 0.1, 0.1, 0.2))
+    theirs = [Look("covid", f"p{i}", i % 2, i % 2, 1, 0.25, 0.1, 0.1, 0.2) for i in range(6)]
     difference = diagnosis_difference(ours, theirs, SAMPLING)
     assert (difference.pointing.value, difference.near.value, difference.energy.value) == (0.5, 0, 0.25)
     with pytest.raises(DatasetError, match="same ones"):

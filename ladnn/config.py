@@ -196,8 +196,20 @@ class GateConfig(_Section):
 
     min_auroc: float = Field(default=0.75, ge=0.5, le=1)
     """Absolute floor of the diagnosis AUROC."""
+    min_sensitivity: float = Field(default=0.6, ge=0, le=1)
+    """Absolute floor of the sensitivity at the operating point."""
+    min_specificity: float = Field(default=0.2, ge=0, le=1)
+    """Absolute floor of the specificity at the operating point; 0.2 only stops a model that calls nearly all positive."""
+    max_calibration_error: float = Field(default=0.2, gt=0, le=1)
+    """Expected calibration error that the lower confidence bound may not exceed; plain values are too high on few images."""
+    min_lesion_auroc: float = Field(default=0.5, ge=0, le=1)
+    """AUROC that the upper confidence bound of each lesion must reach; 0.5 is chance."""
+    min_lesion_images: int = Field(default=5, ge=1)
+    """Images with and without a lesion, by known labels, below which its AUROC says more of chance than of the model."""
     non_inferiority_margin: float = Field(default=0.05, gt=0, lt=0.5)
     """How much AUROC the candidate may lose to the champion at the lower confidence bound."""
+    sensitivity_margin: float = Field(default=0.10, gt=0, lt=0.5)
+    """How much sensitivity the candidate may lose to the champion at the lower confidence bound."""
     max_test_openings: int = Field(default=20, ge=1)
     """Openings of one test-set version after which promotion needs a person."""
 

@@ -1,11 +1,16 @@
-"""Two models on the same images: the difference of their AUROCs, which of all metrics decides on a promotion."""
+"""Two models on the same images: differences of AUROC and of sensitivity, with bounds to hold against a margin."""
 
+import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import brentq
 
-from ladnn.evaluation.cases import known_cases
-from ladnn.evaluation.delong import auroc_difference_by_delong
+from ladnn.evaluation.cases import Cases, known_cases
+from ladnn.evaluation.delong import auroc_difference_against_margin, auroc_difference_by_delong
 from ladnn.statistics import (
     NOT_FINITE,
     Bootstrap,
@@ -18,23 +23,43 @@ from ladnn.statistics import (
     weighted_auroc,
 )
 
+_NEARLY = 1e-9
+"""How near a difference may come to -1 and 1, where its variance is zero."""
+
 
 class AurocDifference(BaseModel):
-    """AUROC of the candidate minus that of the champion, with both intervals; the gates use the bootstrap's.
+    """AUROC of the candidate minus that of the champion, with three intervals.
 
     Attributes:
-        bootstrap: over patients; it can be given for models that rank without an error, too.
+        bootstrap: percentiles over resampled patients.
         delong: for correlated curves and clustered images.
+        against_margin: DeLong's with the corrections that a test against a margin needs on few patients.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bootstrap: Interval
     delong: Interval
+    against_margin: Interval
+
+    @property
+    def deciding(self) -> Interval:
+        """The wider of bootstrap and corrected DeLong on either side: what is shown by one alone is not shown."""
+        both = (self.against_margin, self.bootstrap)
+        lows, highs = [item.low for item in both if item.low is not None], [i.high for i in both if i.high is not None]
+        if len(lows) < len(both) or len(highs) < len(both):
+            return next(item for item in both if item.low is None or item.high is None)
+        return self.against_margin.model_copy(update={"low": min(lows), "high": max(highs)})
 
 
 def paired_auroc_difference(
-    labels: FloatArray, candidate: FloatArray, champion: FloatArray, patients: Sequence[str], *, sampling: Bootstrap
+    labels: FloatArray,
+    candidate: FloatArray,
+    champion: FloatArray,
+    patients: Sequence[str],
+    *,
+    margin: float,
+    sampling: Bootstrap,
 ) -> AurocDifference:
     """Compare two models on the same images.
 
@@ -45,6 +70,7 @@ def paired_auroc_difference(
         candidate: (N,), its probabilities.
         champion: (N,), its probabilities.
         patients: (N,), patient of each image.
+        margin: loss that the difference will be held against.
         sampling: of the interval.
 
     Raises:
@@ -53,14 +79,85 @@ def paired_auroc_difference(
     ours, theirs = (known_cases(labels, probabilities, patients) for probabilities in (candidate, champion))
     if not (ours.finite and theirs.finite):
         none = not_computable(ours.n, NOT_FINITE)
-        return AurocDifference(bootstrap=none, delong=none)
+        return AurocDifference(bootstrap=none, delong=none, against_margin=none)
+    return AurocDifference(
+        bootstrap=_bootstrap(ours, theirs, sampling),
+        delong=auroc_difference_by_delong(ours, theirs.probabilities, sampling.confidence),
+        against_margin=auroc_difference_against_margin(ours, theirs.probabilities, sampling.confidence, margin),
+    )
+
+
+def _bootstrap(ours: Cases, theirs: Cases, sampling: Bootstrap) -> Interval:
+    if not ours.n:
+        return not_computable(0)
     rankings = [Ranking.of(cases.present, cases.probabilities) for cases in (ours, theirs)]
 
     def difference(weights: Weights) -> Weights:
         of_candidate, of_champion = (weighted_auroc(*ranking.tally(weights)) for ranking in rankings)
         return (of_candidate - of_champion)[:, None]
 
-    (bootstrap,) = cluster_bootstrap(difference, ours.patients, [ours.n], sampling)
-    return AurocDifference(
-        bootstrap=bootstrap, delong=auroc_difference_by_delong(ours, theirs.probabilities, sampling.confidence)
-    )
+    (interval,) = cluster_bootstrap(difference, ours.patients, [ours.n], sampling)
+    return interval
+
+
+def paired_sensitivity_difference(
+    labels: FloatArray,
+    candidate: NDArray[np.bool_],
+    champion: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    confidence: float,
+) -> Interval:
+    """Return the candidate's sensitivity minus the champion's, each at its own operating point.
+
+    Score interval of Tango 1998, *Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design*, Statistics in Medicine 17:891-908: it stays honest where models disagree on few patients or on
+    none. Counts are divided by the design effect of patients with several images (Kish 1965), the variance over patients
+    relative to that over images, at least 1; where no two answers differ, as if a patient's images told no more than one.
+
+    Args:
+        labels: (N,), 1 positive; all others are left out.
+        candidate: (N,), whether it calls the image positive.
+        champion: (N,), the same.
+        patients: (N,), patient of each image.
+        confidence: two-sided coverage, between 0 and 1.
+    """
+    positive = labels == 1
+    gains = candidate[positive].astype(np.float64) - champion[positive]
+    n_images = gains.size
+    if not n_images:
+        return not_computable(0)
+    patient = np.unique(np.asarray(patients, dtype=np.str_)[positive], return_inverse=True)[1]
+    value = float(gains.mean())
+    if patient.max() == 0:
+        return Interval(value=value, low=None, high=None, n=n_images, note="one patient only")
+    effect = _design_effect(gains, patient)
+    gained, lost, n = int((gains > 0).sum()) / effect, int((gains < 0).sum()) / effect, n_images / effect
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def distance(difference: float, quantile: float) -> float:
+        excess: float = gained - lost - n * difference
+        return excess - quantile * _error(difference, gained, lost, n)
+
+    low = brentq(distance, -1 + _NEARLY, value - _NEARLY, (z,)) if value > -1 + 2 * _NEARLY else -1.0
+    high = brentq(distance, value + _NEARLY, 1 - _NEARLY, (-z,)) if value < 1 - 2 * _NEARLY else 1.0
+    return Interval(value=value, low=float(low), high=float(high), n=n_images)
+
+
+def _error(difference: float, gained: float, lost: float, n: float) -> float:
+    """Return the standard error of gained - lost if the true difference were this one (Tango 1998, equation 6)."""
+    linear = -gained - lost + (2 * n - gained + lost) * difference
+    constant = -lost * difference * (1 - difference)
+    share_lost = (math.sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
+    return math.sqrt(max(0.0, n * (2 * share_lost + difference * (1 - difference))))
+
+
+def _design_effect(gains: Weights, patient: NDArray[np.intp]) -> float:
+    """Return by how much the images (N,) of patients, numbered (N,), count less than as many patients would."""
+    sizes = np.bincount(patient)
+    most = float((sizes**2).sum() / sizes.sum())
+    of_images = float(((gains - gains.mean()) ** 2).sum())
+    if of_images == 0:
+        return most
+    of_patients = float((np.bincount(patient, gains - gains.mean()) ** 2).sum()) * sizes.size / (sizes.size - 1)
+    return float(min(max(of_patients / of_images, 1.0), most))

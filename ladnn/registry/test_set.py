@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
-from ladnn.errors import RetrainError
-from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference
+from ladnn.errors import BundleError, RetrainError
+from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference, paired_sensitivity_difference
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, keep_scored
 from ladnn.evaluation.slices import Scores, Slice, score, score_slices
 from ladnn.evaluation.validation import sampling_of
@@ -20,6 +20,7 @@ from ladnn.governance.ledger import record_opening
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, champion
 from ladnn.retrain import Plan, keep, read
+from ladnn.statistics import NOT_FINITE, Interval, not_computable
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "test"
@@ -52,6 +53,11 @@ class _Measured:
     scores: Scores
     slices: tuple[Slice, ...]
 
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """Whether each image is called positive at the model's own operating point (N,)."""
+        return self.probabilities[:, 0] >= self.scores.diagnosis.threshold
+
 
 def open_test_set(
     store: ObjectStore, plan: Plan, version: DatasetVersion, candidate_bundle: str, cache: Path
@@ -61,24 +67,30 @@ def open_test_set(
     The ledger notes the opening before anything is scored.
 
     Raises:
-        BundleError: a bundle is damaged.
+        BundleError: the candidate's bundle is damaged; that of the champion is told in the evidence.
     """
     if (done := read_test_result(store, plan.retrain_id)) is not None:
         return done
     current = champion(store)
     rows = rows_of(load_manifest(store, plan.dataset_version), "test")
-    ours, theirs, openings = None, None, 0
+    ours, theirs, openings, problem = None, None, 0, None
     if not rows.empty:
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
         openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
         ours = _measure(store, plan, rows, candidate_bundle, TEST_CANDIDATE, cache)
-        theirs = _measure(store, plan, rows, current.bundle_id, TEST_CHAMPION, cache) if current else None
+        try:
+            theirs = _measure(store, plan, rows, current.bundle_id, TEST_CHAMPION, cache) if current else None
+        except BundleError as error:  # a person decides: without a way on, a damaged champion would end all retrains
+            problem = str(error)
     difference = _difference(plan, rows, ours, theirs)
     evidence = TestEvidence(
         candidate=ours.scores.diagnosis if ours else None,
         champion=theirs.scores.diagnosis if theirs else None,
-        difference=difference.bootstrap if difference else None,
+        lesions=ours.scores.lesions if ours else None,
+        difference=difference.deciding if difference else None,
+        sensitivity_difference=_sensitivity_difference(plan, rows, ours, theirs),
         has_champion=current is not None,
+        champion_problem=problem,
         candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
         openings=openings,
     )
@@ -137,5 +149,22 @@ def _difference(
         ours.probabilities[:, 0],
         theirs.probabilities[:, 0],
         list(rows["group"]),
+        margin=plan.config.gates.non_inferiority_margin,
         sampling=sampling_of(plan.config.evaluation, plan.config.seed),
+    )
+
+
+def _sensitivity_difference(
+    plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None
+) -> Interval | None:
+    if ours is None or theirs is None:
+        return None
+    if not (np.isfinite(ours.probabilities).all() and np.isfinite(theirs.probabilities).all()):
+        return not_computable(len(rows), NOT_FINITE)
+    return paired_sensitivity_difference(
+        label_matrix(rows)[:, 0].astype(np.float64),
+        ours.called,
+        theirs.called,
+        list(rows["group"]),
+        confidence=plan.config.evaluation.confidence,
     )

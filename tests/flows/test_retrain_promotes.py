@@ -30,7 +30,12 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         assert 0 <= variant["auroc"]["low"] <= variant["auroc"]["value"] <= variant["auroc"]["high"] <= 1
     assert [gate["name"] for gate in document["decision"]["gates"]] == [
         "auroc_floor",
+        "sensitivity_floor",
+        "specificity_floor",
+        "calibration_error",
+        "lesion_auroc_floor",
         "not_worse_than_champion",
+        "sensitivity_not_worse",
         "shortcut_audit",
     ]
     assert all(gate["verdict"] == "pass" for gate in document["decision"]["gates"])

@@ -60,7 +60,10 @@ def test_candidate_and_champion_are_measured_on_the_same_images(champion_platfor
     assert result.candidate_scores.diagnosis.auroc == result.champion_scores.diagnosis.auroc  # the same weights
     assert result.candidate_scores.diagnosis.threshold == 0.3
     assert result.champion_scores.diagnosis.threshold == champion_platform.validated.threshold
-    assert (result.evidence.difference.value, result.evidence.difference.low) == (0.0, 0.0)
+    assert result.evidence.difference.value == 0.0
+    assert result.evidence.difference == result.difference.deciding
+    n_positive = result.candidate_scores.diagnosis.n_positive
+    assert result.evidence.sensitivity_difference.n == n_positive
     assert (result.evidence.has_champion, result.evidence.candidate_is_champion) == (True, False)
 
 
@@ -88,10 +91,13 @@ def test_without_test_patients_nothing_is_opened_and_the_evidence_has_no_candida
     assert (result.evidence.has_champion, result.evidence.openings, n_openings(champion_platform)) == (True, 0, 0)
 
 
-def test_a_damaged_champion_is_an_error_not_a_missing_champion(champion_platform):
+def test_a_damaged_champion_is_told_and_the_candidate_is_measured(champion_platform):
     bundles = champion_platform.home / "store" / "bundles"
     candidate = champion_platform.another_bundle(0.3)
     (bundles / champion_platform.bundle_id / "model.onnx").unlink()
 
-    with pytest.raises(BundleError, match=champion_platform.bundle_id):
-        opened(champion_platform, candidate)
+    evidence = opened(champion_platform, candidate).evidence
+
+    assert champion_platform.bundle_id in evidence.champion_problem
+    assert (evidence.has_champion, evidence.champion, evidence.difference) == (True, None, None)
+    assert evidence.candidate is not None

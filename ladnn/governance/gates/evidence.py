@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
-from ladnn.evaluation.metrics import DiagnosisMetrics
+from ladnn.evaluation.metrics import DiagnosisMetrics, LesionMetrics
 from ladnn.statistics import Interval
 
 
@@ -14,8 +14,11 @@ class TestEvidence(BaseModel):
     Attributes:
         candidate: `None` where there is no test set.
         champion: the same for the champion.
+        lesions: the candidate's lesion heads by code, on the images where the lesion is known.
         difference: AUROC of the candidate minus that of the champion, paired.
+        sensitivity_difference: the same of the sensitivity, each at its own operating point.
         has_champion: whether anything has been promoted yet.
+        champion_problem: why the champion cannot be rescored; None where it was, or where there is none.
         candidate_is_champion: whether both are the same bundle.
         openings: of this test-set version so far, this one included.
     """
@@ -24,8 +27,11 @@ class TestEvidence(BaseModel):
 
     candidate: DiagnosisMetrics | None
     champion: DiagnosisMetrics | None
+    lesions: dict[str, LesionMetrics] | None = None
     difference: Interval | None
+    sensitivity_difference: Interval | None = None
     has_champion: bool
+    champion_problem: str | None = None
     candidate_is_champion: bool
     openings: int
 

@@ -1,10 +1,16 @@
 """All gates in order, over one candidate's evidence."""
 
 from ladnn.config import GateConfig
-from ladnn.governance.gates.champion import not_worse_than_champion
+from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse
 from ladnn.governance.gates.data import shortcut_audit
 from ladnn.governance.gates.evidence import Evidence, TestEvidence
-from ladnn.governance.gates.floors import auroc_floor
+from ladnn.governance.gates.floors import (
+    auroc_floor,
+    calibration_limit,
+    lesion_floor,
+    sensitivity_floor,
+    specificity_floor,
+)
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 from ladnn.governance.gates.withdrawal import not_withdrawn
 
@@ -14,7 +20,12 @@ def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
     test = evidence.test
     gates = (
         auroc_floor(test, config),
+        sensitivity_floor(test, config),
+        specificity_floor(test, config),
+        calibration_limit(test, config),
+        lesion_floor(test, config),
         not_worse_than_champion(test, config),
+        sensitivity_not_worse(test, config),
         shortcut_audit(evidence.audit, evidence.acceptance),
         *not_withdrawn(evidence.withdrawn),
     )

@@ -31,6 +31,8 @@ class GateResult(BaseModel):
         interval: confidence interval of the value, where it has one.
         n: images behind the value.
         reason: one plain sentence.
+        finding: the verdict in the words of this gate, such as `not worse` or `not enough cases`; None where pass, fail
+            or not evaluated say it all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,7 @@ class GateResult(BaseModel):
     n: int
     verdict: Verdict
     reason: str
+    finding: str | None = None
 
 
 def overall(gates: Sequence[GateResult]) -> Verdict:
@@ -56,7 +59,14 @@ def overall(gates: Sequence[GateResult]) -> Verdict:
     return next((worst for worst in (Verdict.FAIL, Verdict.NOT_EVALUATED) if worst in verdicts), Verdict.PASS)
 
 
-def result_of(name: str, measured: Interval | None, limit: float, verdict: Verdict, reason: str) -> GateResult:
+def result_of(
+    name: str,
+    measured: Interval | None,
+    limit: float | None,
+    verdict: Verdict,
+    reason: str,
+    finding: str | None = None,
+) -> GateResult:
     """Return the result of a gate that rests on one measurement; `None` where there is none."""
     return GateResult(
         name=name,
@@ -66,4 +76,5 @@ def result_of(name: str, measured: Interval | None, limit: float, verdict: Verdi
         n=measured.n if measured else 0,
         verdict=verdict,
         reason=reason,
+        finding=finding,
     )

@@ -28,7 +28,8 @@ from ladnn.dataset.split import SPLITS
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import PromotionConflictError
 from ladnn.evaluation.comparison import compare_validated
-from ladnn.evaluation.validation import Validated, sampling_of, select_candidate, validate_variant
+from ladnn.evaluation.selection import select_candidate
+from ladnn.evaluation.validation import Validated, sampling_of, validate_variant
 from ladnn.governance.decision import Decision, decide
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.model.network import check_trainable
@@ -38,12 +39,14 @@ from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
+from ladnn.registry.data_facts import gather_data_facts
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion, promotions, withdrawal
 from ladnn.registry.retrain_figures import draw_figures
+from ladnn.registry.serving_check import check_serving
 from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
-from ladnn.registry.test_set import TestResult, open_test_set
+from ladnn.registry.test_set import TestResult, open_test_set, read_flips
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import BY_HAND, Found, Plan, plan_retrain
 from ladnn.training.result import required_trained
@@ -181,7 +184,10 @@ def validate_and_select(current: Plan) -> Validated:
         results.append(validated)
     parent_id = tracking.parent_run(current.retrain_id, {})
     retrain_runs.log_comparisons(tracking, parent_id, compare_validated(platform.store, current))
-    return select_candidate(results)
+    candidate, selection = select_candidate(platform.store, current, results)
+    retrain_runs.log_selection(tracking, parent_id, selection)
+    say(f"  candidate: {selection.reason}")
+    return candidate
 
 
 @task(cache_policy=NO_CACHE)
@@ -208,7 +214,14 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
     tracking, store = _tracking(), open_platform().store
     acceptance = read_acceptance(store, current.dataset_version)
     withdrawn = withdrawal(promotions(store), test.candidate_bundle)
-    evidence = Evidence(test=test.evidence, audit=audit, acceptance=acceptance, withdrawn=withdrawn)
+    evidence = Evidence(
+        test=test.evidence,
+        audit=audit,
+        acceptance=acceptance,
+        data=gather_data_facts(store, current),
+        serving=check_serving(store, current, test.candidate_bundle),
+        withdrawn=withdrawn,
+    )
     config = current.config
     decision = decide(
         store,
@@ -219,7 +232,9 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
         config.gates,
         config.promotion,
     )
-    retrain_runs.log_decision(tracking, tracking.parent_run(current.retrain_id, {}), test, decision)
+    run_id = tracking.parent_run(current.retrain_id, {})
+    retrain_runs.log_decision(tracking, run_id, test, decision)
+    retrain_runs.log_gate_evidence(tracking, run_id, evidence, read_flips(store, current.retrain_id))
     return decision
 
 

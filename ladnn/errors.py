@@ -96,6 +96,10 @@ class ApprovalError(LadnnError):
     """A held candidate was answered otherwise before, or can no longer be answered."""
 
 
+class BudgetSpentError(GateError):
+    """A test-set version has been opened as often as its budget allows; nothing was scored."""
+
+
 class BundleError(LadnnError):
     """A bundle is incomplete, tampered with, or does not reproduce its golden outputs."""
 

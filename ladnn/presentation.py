@@ -13,6 +13,7 @@ from ladnn.dataset.shortcuts.audit import ShortcutAudit, Stage
 from ladnn.dataset.split import SPLITS
 from ladnn.evaluation.comparison import Comparison
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
+from ladnn.evaluation.selection import Selection
 from ladnn.governance.approval import until
 from ladnn.governance.decision import Decision
 from ladnn.intake.quarantine import Case
@@ -43,6 +44,8 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
     if summary.comparisons:
         console.print("on validation:")
         print_comparisons(console, summary.comparisons, summary.audit, canonical_form=summary.canonical_form)
+    if summary.selection:
+        _print_selection(console, summary.selection)
     if summary.decision:
         _print_decision(console, summary.decision)
         _print_answer(console, summary)
@@ -84,6 +87,13 @@ def _point(interval: Interval) -> str:
     return "n/a" if interval.value is None else f"{interval.value:.3f}"
 
 
+def _print_selection(console: Console, selection: Selection) -> None:
+    console.print(f"candidate: {selection.candidate}: {selection.reason}", markup=False)
+    if len(selection.contenders) > 1:
+        told = "not known" if selection.optimism is None else f"{selection.optimism:.3f}"
+        console.print(f"  optimism of the best of {len(selection.contenders)} on validation: AUROC {told} too high")
+
+
 def _print_decision(console: Console, decision: Decision) -> None:
     rows = [
         (
@@ -91,7 +101,7 @@ def _print_decision(console: Console, decision: Decision) -> None:
             str(gate.interval) if gate.interval else ("n/a" if gate.value is None else f"{gate.value:.3f}"),
             "n/a" if gate.limit is None else f"{gate.limit:.3f}",
             str(gate.n),
-            gate.verdict.value,
+            gate.verdict.value if gate.finding is None else f"{gate.verdict.value}: {gate.finding}",
         )
         for gate in decision.gates
     ]

@@ -113,6 +113,13 @@ def bootstrap_of_totals(
     return _bootstrap(lambda draws: statistic(draws @ by_patient), n_patients, n_patients, n_cases, sampling)
 
 
+def random_halves(patients: Sequence[str], sampling: Bootstrap) -> Weights:
+    """Return case weights (R, N) of 1 for a random half of the patients and 0 for the rest, drawn anew R times."""
+    n_patients, patient_of_case = _numbered(patients)
+    ranks = np.random.default_rng(sampling.seed).random((sampling.n_replicates, n_patients)).argsort(axis=1)
+    return (ranks < n_patients // 2)[:, patient_of_case].astype(np.float64)
+
+
 def _numbered(patients: Sequence[str]) -> tuple[int, NDArray[np.intp]]:
     names, patient_of_case = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)
     return names.size, patient_of_case

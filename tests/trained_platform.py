@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from factories import TODAY
 
-from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, TrainingConfig, Variant
+from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, GateConfig, TrainingConfig, Variant
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import DatasetVersion, load_version
@@ -37,6 +37,7 @@ EXPERIMENT = ExperimentConfig(
     # Pretrained, because the outputs of random weights hardly differ between images.
     training=TrainingConfig(epochs=1, batch_size=5),
     evaluation=EvaluationConfig(n_bootstrap=100),
+    gates=GateConfig(n_attention_phantoms=2),
 )
 
 

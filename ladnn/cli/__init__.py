@@ -23,6 +23,7 @@ from ladnn.cli import (
     promotions,
     quarantine,
     reproduce,
+    test_sets,
     waiting,
 )
 from ladnn.errors import LadnnError
@@ -39,6 +40,7 @@ app.add_typer(contributions.importing, name="import")
 app.command()(contributions.phantoms)
 app.command()(contributions.contribute)
 app.command()(contributions.intake)
+app.add_typer(test_sets.app, name="test-set")
 app.add_typer(quarantine.app, name="quarantine")
 label_changes.join(labels.app)
 app.add_typer(labels.app, name="labels")

@@ -94,11 +94,11 @@ def score_slices(
             min_patients=min_patients,
             scores=score(rows[inside], probabilities[inside], threshold, sampling, min_patients),
         )
-        for by, value, inside in _slices(rows)
+        for by, value, inside in slice_members(rows)
     )
 
 
-def _slices(rows: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+def slice_members(rows: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield dimension, value and members (N,), by dimension and then by value; unknown and others come last."""
     for by in DIMENSIONS:
         values = _values(rows, by)

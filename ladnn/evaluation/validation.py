@@ -1,6 +1,5 @@
-"""Validation of a trained variant through its inference graph, and the choice of the candidate among variants."""
+"""Validation of a trained variant through its inference graph, at the operating point that is chosen there."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.config import EvaluationConfig, Variant
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
-from ladnn.errors import DatasetError, RetrainError
+from ladnn.errors import DatasetError
 from ladnn.evaluation.at_threshold import intervals_at_threshold
 from ladnn.evaluation.calibration import Calibration, fit_calibration
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.evaluation.scored import Scored, keep_scored, validation_scores
-from ladnn.evaluation.seeds import spread_by_group
 from ladnn.evaluation.slices import Scores, Slice, score, score_slices
 from ladnn.labels import DIAGNOSIS
 from ladnn.model.graph import InferenceGraph, sigmoid
@@ -117,19 +115,3 @@ def read_validated(store: ObjectStore, retrain_id: str, variant_name: str) -> Va
 
 def _document(variant_name: str) -> str:
     return f"variants/{variant_name}/validated"
-
-
-def select_candidate(validated: Sequence[Validated]) -> Validated:
-    """Choose the first seed of the `ladnn` group with the highest mean validation AUROC; the first of equals.
-
-    The seed is fixed beforehand: the best of several would be picked by chance.
-    A baseline is a control: it has no lesion head, which the service promises, so it cannot be promoted.
-
-    Raises:
-        RetrainError: no variant can be chosen.
-    """
-    eligible = [v for v in validated if v.variant.task == "ladnn" and v.scores.diagnosis.auroc.value is not None]
-    if not eligible:
-        raise RetrainError("no ladnn variant has a validation AUROC; look at the variants' runs in MLflow")
-    spreads = spread_by_group((v.variant.group, v.scores.diagnosis.auroc.value) for v in eligible)
-    return max(eligible, key=lambda v: spreads[v.variant.group].mean or 0.0)

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.dataset.version import DatasetVersion
 from ladnn.errors import TrackingError
 from ladnn.evaluation.comparison import Comparison
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
+from ladnn.evaluation.selection import Selection
 from ladnn.evaluation.slices import Scores
 from ladnn.evaluation.validation import Validated
 from ladnn.governance.decision import Decision
+from ladnn.governance.gates.evidence import Evidence
 from ladnn.progress import say
 from ladnn.registry.metric_rows import MetricRow, as_csv
 from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
@@ -86,6 +89,13 @@ def log_comparisons(tracking: Tracking, run_id: str, comparisons: Sequence[Compa
     tracking.log_document(run_id, [item.model_dump(mode="json") for item in comparisons], "comparison.json")
 
 
+def log_selection(tracking: Tracking, run_id: str, selection: Selection) -> None:
+    """Log which variant is the candidate, why, and how much the choice of the best flatters it."""
+    metrics = {"selection.optimism": selection.optimism, "selection.standard_error": selection.standard_error}
+    tracking.log_summary(run_id, metrics, {})
+    tracking.log_document(run_id, selection.model_dump(mode="json"), "selection.json")
+
+
 def log_evaluation(tracking: Tracking, run_id: str, rows: Sequence[MetricRow], figures: Mapping[str, bytes]) -> None:
     """Log every metric by split, model, head and slice, as JSON and as a table, and the figures."""
     tracking.log_document(run_id, [row.model_dump(mode="json") for row in rows], "metrics.json")
@@ -111,6 +121,22 @@ def log_decision(tracking: Tracking, run_id: str, test: TestResult, decision: De
             metrics |= _bounds(f"test.auroc_difference_{name}", interval)
     tracking.log_summary(run_id, metrics, tags)
     tracking.log_document(run_id, decision.model_dump(mode="json"), "decision.json")
+
+
+def log_gate_evidence(tracking: Tracking, run_id: str, evidence: Evidence, flips: Sequence[Mapping[str, Any]]) -> None:
+    """Log what the gates looked at: the list of answers that change, the table of retention, the times of serving."""
+    metrics: dict[str, float | None] = {}
+    if (retention := evidence.test.retention) is not None:
+        for cell in ("champion_previous", "champion_new", "candidate_previous", "candidate_new"):
+            measured: Interval | None = getattr(retention, cell)
+            metrics[f"retention.{cell}"] = measured.value if measured else None
+    if evidence.serving is not None:
+        metrics["serving.latency_ms"] = evidence.serving.latency_ms
+        metrics["serving.megabytes"] = evidence.serving.size_bytes / 1e6
+    metrics["test.openings"] = evidence.test.openings
+    tracking.log_summary(run_id, metrics, {})
+    tracking.log_document(run_id, evidence.model_dump(mode="json"), "gate_evidence.json")
+    tracking.log_document(run_id, list(flips), "flips.json")
 
 
 def end(tracking: Tracking, summary: RetrainSummary) -> None:

@@ -10,6 +10,7 @@ from ladnn.dataset.version import DatasetVersion, load_version
 from ladnn.evaluation.comparison import Comparison, read_comparisons
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.evaluation.seeds import SeedSpread, spread_by_group
+from ladnn.evaluation.selection import Selection, read_selection
 from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.governance.approval import Answer, read_answer
 from ladnn.governance.decision import Decision, read_decision
@@ -90,6 +91,8 @@ class RetrainSummary(BaseModel):
     """Validation AUROC over the seeds of each backbone and task."""
     comparisons: tuple[Comparison, ...]
     """Validation AUROC of ladnn against baseline, by backbone, mean over seeds."""
+    selection: Selection | None
+    """Which variant became the candidate, why, and how much the choice flatters."""
     canonical_form: bool
     """Whether the network was shown the lung field in a standard form, or the pictures as they are."""
     audit: ShortcutAudit | None
@@ -174,6 +177,7 @@ def summarise(store: ObjectStore, plan: Plan, status: str | None = None) -> Retr
         variants=variants,
         seeds=tuple(spread_by_group((groups[v.name], v.auroc.value) for v in variants).values()),
         comparisons=read_comparisons(store, plan.retrain_id),
+        selection=read_selection(store, plan.retrain_id),
         canonical_form=plan.config.training.canonical_form,
         audit=read_audit(store, plan.dataset_version, plan.config.audit, sampling),
         decision=read_decision(store, plan.retrain_id),

@@ -1,29 +1,30 @@
 """The one opening of the test set in a retrain: candidate and champion, rescored now, on the same test patients."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.dataset.pixels import load_pixels
-from ladnn.dataset.version import DatasetVersion, label_matrix, load_manifest, rows_of
+from ladnn.dataset.version import DatasetVersion, load_manifest, rows_of
 from ladnn.errors import BundleError, RetrainError
-from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference, paired_sensitivity_difference
-from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, keep_scored
-from ladnn.evaluation.slices import Scores, Slice, score, score_slices
-from ladnn.evaluation.validation import sampling_of
+from ladnn.evaluation.paired import AurocDifference
+from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION
+from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
-from ladnn.governance.ledger import record_opening
+from ladnn.governance.ledger import allowances, check_budget, n_allowed_beyond, record_opening
 from ladnn.registry.bundle import load_bundle
+from ladnn.registry.champion_comparison import auroc_difference, flipped, sensitivity_difference, slice_differences
+from ladnn.registry.lesion_comparison import compare_lesions
+from ladnn.registry.measured import Measured, measure
 from ladnn.registry.promotion import Promotion, champion
+from ladnn.registry.retention import measure_retention
 from ladnn.retrain import Plan, keep, read
-from ladnn.statistics import NOT_FINITE, Interval, not_computable
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "test"
+FLIPS = "flips"
+"""Document with the images whose answer changes against the champion."""
 
 
 class TestResult(BaseModel):
@@ -41,22 +42,8 @@ class TestResult(BaseModel):
     candidate_slices: tuple[Slice, ...]
     champion_slices: tuple[Slice, ...]
     difference: AurocDifference | None
-    """AUROC of the candidate minus that of the champion; the evidence holds its bootstrap interval."""
+    """AUROC of the candidate minus that of the champion; the evidence holds the interval that decides."""
     evidence: TestEvidence
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A bundle on the test part; probabilities are (N, 6)."""
-
-    probabilities: NDArray[np.float64]
-    scores: Scores
-    slices: tuple[Slice, ...]
-
-    @property
-    def called(self) -> NDArray[np.bool_]:
-        """Whether each image is called positive at the model's own operating point (N,)."""
-        return self.probabilities[:, 0] >= self.scores.diagnosis.threshold
 
 
 def open_test_set(
@@ -67,33 +54,35 @@ def open_test_set(
     The ledger notes the opening before anything is scored.
 
     Raises:
+        BudgetSpentError: the test set has been opened as often as its budget allows; nothing is scored.
         BundleError: the candidate's bundle is damaged; that of the champion is told in the evidence.
     """
     if (done := read_test_result(store, plan.retrain_id)) is not None:
         return done
     current = champion(store)
     rows = rows_of(load_manifest(store, plan.dataset_version), "test")
-    ours, theirs, openings, problem = None, None, 0, None
+    ours, theirs, problem, openings = None, None, None, 0
     if not rows.empty:
+        check_budget(store, version.test_version, plan.retrain_id, plan.config.gates.max_test_openings)
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
         openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
-        ours = _measure(store, plan, rows, candidate_bundle, TEST_CANDIDATE, cache)
-        try:
-            theirs = _measure(store, plan, rows, current.bundle_id, TEST_CHAMPION, cache) if current else None
-        except BundleError as error:  # a person decides: without a way on, a damaged champion would end all retrains
-            problem = str(error)
-    difference = _difference(plan, rows, ours, theirs)
+        ours = measure(store, plan, rows, load_bundle(store, candidate_bundle), TEST_CANDIDATE, cache)
+        theirs, problem = _champion(store, plan, rows, current, cache)
     evidence = TestEvidence(
         candidate=ours.scores.diagnosis if ours else None,
         champion=theirs.scores.diagnosis if theirs else None,
         lesions=ours.scores.lesions if ours else None,
-        difference=difference.deciding if difference else None,
-        sensitivity_difference=_sensitivity_difference(plan, rows, ours, theirs),
+        difference=None,
         has_champion=current is not None,
         champion_problem=problem,
         candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
         openings=openings,
+        **_allowed(store, version.test_version),
     )
+    difference = None
+    if ours is not None and theirs is not None:
+        difference = auroc_difference(plan.config, rows, ours.probabilities, theirs.probabilities)
+        evidence = _compared(store, plan, version, rows, evidence, difference, ours, theirs, cache)
     result = TestResult(
         candidate_bundle=candidate_bundle,
         champion=current,
@@ -113,6 +102,12 @@ def read_test_result(store: ObjectStore, retrain_id: str) -> TestResult | None:
     return None if document is None else TestResult.model_validate(document)
 
 
+def read_flips(store: ObjectStore, retrain_id: str) -> list[dict[str, Any]]:
+    """Read which images change their answer against the champion; none where nothing was compared."""
+    listed: list[dict[str, Any]] | None = read(store, retrain_id, FLIPS)
+    return listed or []
+
+
 def required_test_result(store: ObjectStore, retrain_id: str) -> TestResult:
     """Read what the test set showed in a retrain that has a decision.
 
@@ -125,46 +120,45 @@ def required_test_result(store: ObjectStore, retrain_id: str) -> TestResult:
     return result
 
 
-def _measure(
-    store: ObjectStore, plan: Plan, rows: pd.DataFrame, bundle_id: str, scores_name: str, cache: Path
-) -> _Measured:
-    bundle = load_bundle(store, bundle_id)
-    manifest, evaluation = bundle.manifest, plan.config.evaluation
-    logits = bundle.graph.logits(load_pixels(store, list(rows["image"]), manifest.preprocessing, cache))
-    keep_scored(store, plan.retrain_id, scores_name, Scored.of(rows, logits, manifest.calibration))
-    probabilities = manifest.calibration.probabilities(logits)
-    sampling = sampling_of(evaluation, plan.config.seed)
-    scores = score(rows, probabilities, manifest.threshold, sampling)
-    slices = score_slices(rows, probabilities, manifest.threshold, sampling, evaluation.min_slice_patients)
-    return _Measured(probabilities, scores, slices)
+def _champion(
+    store: ObjectStore, plan: Plan, rows: pd.DataFrame, current: Promotion | None, cache: Path
+) -> tuple[Measured | None, str | None]:
+    """Measure the champion, or say why it cannot be: a person decides, or a damaged one would end all retrains."""
+    if current is None:
+        return None, None
+    try:
+        return measure(store, plan, rows, load_bundle(store, current.bundle_id), TEST_CHAMPION, cache), None
+    except BundleError as error:
+        return None, str(error)
 
 
-def _difference(
-    plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None
-) -> AurocDifference | None:
-    if ours is None or theirs is None:
-        return None
-    return paired_auroc_difference(
-        label_matrix(rows)[:, 0].astype(np.float64),
-        ours.probabilities[:, 0],
-        theirs.probabilities[:, 0],
-        list(rows["group"]),
-        margin=plan.config.gates.non_inferiority_margin,
-        sampling=sampling_of(plan.config.evaluation, plan.config.seed),
+def _compared(
+    store: ObjectStore,
+    plan: Plan,
+    version: DatasetVersion,
+    rows: pd.DataFrame,
+    evidence: TestEvidence,
+    difference: AurocDifference,
+    ours: Measured,
+    theirs: Measured,
+    cache: Path,
+) -> TestEvidence:
+    """Add what candidate and champion show beside each other, and keep the list of answers that change."""
+    counts, listed = flipped(rows, ours, theirs)
+    keep(store, plan.retrain_id, FLIPS, listed)
+    return evidence.model_copy(
+        update={
+            "difference": difference.deciding,
+            "sensitivity_difference": sensitivity_difference(rows, ours, theirs, plan.config.evaluation.confidence),
+            "slices": slice_differences(plan.config, rows, ours, theirs),
+            "flips": counts,
+            "retention": measure_retention(store, plan, version, rows, ours, theirs, cache),
+            "sanity": compare_lesions(plan.config, rows, ours, theirs),
+        }
     )
 
 
-def _sensitivity_difference(
-    plan: Plan, rows: pd.DataFrame, ours: _Measured | None, theirs: _Measured | None
-) -> Interval | None:
-    if ours is None or theirs is None:
-        return None
-    if not (np.isfinite(ours.probabilities).all() and np.isfinite(theirs.probabilities).all()):
-        return not_computable(len(rows), NOT_FINITE)
-    return paired_sensitivity_difference(
-        label_matrix(rows)[:, 0].astype(np.float64),
-        ours.called,
-        theirs.called,
-        list(rows["group"]),
-        confidence=plan.config.evaluation.confidence,
-    )
+def _allowed(store: ObjectStore, test_version: str) -> dict[str, Any]:
+    given = allowances(store, test_version)
+    by = f"{given[-1].by}: {given[-1].reason}" if given else None
+    return {"allowed": n_allowed_beyond(store, test_version), "allowed_by": by}

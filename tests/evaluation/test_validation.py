@@ -6,7 +6,6 @@ import torch
 from scored_parts import part
 from trained_platform import EXPERIMENT, VARIANT
 
-from ladnn.config import Variant
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import DatasetError, DigestMismatchError, RetrainError
@@ -14,14 +13,13 @@ from ladnn.evaluation import validation
 from ladnn.evaluation.operating_point import choose_threshold
 from ladnn.evaluation.scored import read_scored, validation_scores
 from ladnn.evaluation.slices import score
-from ladnn.evaluation.validation import measure, sampling_of, select_candidate, validate_variant
+from ladnn.evaluation.validation import measure, sampling_of, validate_variant
 from ladnn.labels import LABELS, LESIONS
 from ladnn.model.export import load_safetensors
 from ladnn.model.graph import sigmoid
 from ladnn.model.network import build_network
 from ladnn.model.weights import WeightsSource
 from ladnn.registry.bundle import load_bundle
-from ladnn.statistics import Interval
 from ladnn.training.result import read_file
 
 BASELINE = "efficientnet_lite0-baseline"
@@ -152,40 +150,3 @@ def test_a_baseline_has_no_lesion_scores(trained_platform):
 
     assert scores.lesions is None
     assert scores.diagnosis.auroc.value == 1.0
-
-
-def result(trained_platform, auroc, task="ladnn", backbone="lite", seed=None):
-    diagnosis = trained_platform.validated.scores.diagnosis
-    measured = diagnosis.model_copy(update={"auroc": Interval(value=auroc, low=None, high=None, n=2)})
-    scores = trained_platform.validated.scores.model_copy(update={"diagnosis": measured})
-    variant = Variant(backbone=backbone, task=task, seed=seed)
-    return trained_platform.validated.model_copy(update={"variant": variant, "scores": scores})
-
-
-@pytest.mark.parametrize(
-    ("aurocs", "chosen"), [((0.7, 0.9, 0.8), 1), ((0.9, 0.9), 0), ((None, 0.1), 1), ((0.0,), 0), ((None, 0.0), 1)]
-)
-def test_the_highest_auroc_is_chosen_the_first_of_equals(trained_platform, aurocs, chosen):
-    results = [result(trained_platform, auroc, backbone=f"b{i}") for i, auroc in enumerate(aurocs)]
-
-    assert select_candidate(results) is results[chosen]
-
-
-def test_of_several_seeds_the_mean_counts_and_the_first_seed_is_chosen(trained_platform):
-    aurocs = {("lucky", None): 0.7, ("lucky", 2): 0.95, ("steady", None): 0.85, ("steady", 2): 0.9}
-    results = [result(trained_platform, auroc, backbone=b, seed=seed) for (b, seed), auroc in aurocs.items()]
-
-    assert select_candidate(results) is results[2]
-
-
-def test_a_baseline_is_never_chosen_however_good(trained_platform):
-    ladnn = result(trained_platform, 0.6)
-
-    assert select_candidate([result(trained_platform, 1.0, task="baseline"), ladnn]) is ladnn
-
-
-def test_without_a_number_to_choose_by_it_is_an_error(trained_platform):
-    with pytest.raises(RetrainError, match="no ladnn variant"):
-        select_candidate([result(trained_platform, None), result(trained_platform, 0.9, task="baseline")])
-    with pytest.raises(RetrainError, match="no ladnn variant"):
-        select_candidate([])

@@ -29,6 +29,10 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
     for variant in document["variants"]:
         assert 0 <= variant["auroc"]["low"] <= variant["auroc"]["value"] <= variant["auroc"]["high"] <= 1
     assert [gate["name"] for gate in document["decision"]["gates"]] == [
+        "new_data",
+        "leak_check",
+        "shortcut_audit",
+        "review_backlog",
         "auroc_floor",
         "sensitivity_floor",
         "specificity_floor",
@@ -36,7 +40,12 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         "lesion_auroc_floor",
         "not_worse_than_champion",
         "sensitivity_not_worse",
-        "shortcut_audit",
+        "no_slice_worse",
+        "flips",
+        "retention",
+        "lesion_sanity",
+        "test_set_budget",
+        "serving",
     ]
     assert all(gate["verdict"] == "pass" for gate in document["decision"]["gates"])
 

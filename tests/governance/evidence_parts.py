@@ -4,7 +4,16 @@ from ladnn.config import GateConfig, ProbeLimits
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics, LesionMetrics
-from ladnn.governance.gates.evidence import Evidence, TestEvidence
+from ladnn.governance.gates.evidence import (
+    DataFacts,
+    Evidence,
+    FlipCounts,
+    LesionSanity,
+    Retention,
+    ServingFacts,
+    SliceDifference,
+    TestEvidence,
+)
 from ladnn.labels import LESIONS
 from ladnn.statistics import Interval, not_computable
 
@@ -31,6 +40,33 @@ def lesion(auroc=0.8, low=0.7, high=0.9, n_known=40, n_present=20):
     return LesionMetrics(auroc=measured, f1=interval(0.7, 0.6, 0.8), n_known=n_known, n_present=n_present)
 
 
+def slice_difference(name="site=a", auroc=(0.0, -0.05, 0.05), sensitivity=(0.0, -0.05, 0.05)):
+    """Candidate minus champion on a slice; None for too few cases."""
+    measured = [None if bounds is None else interval(*bounds) for bounds in (auroc, sensitivity)]
+    return SliceDifference(name=name, n_images=40, n_patients=20, auroc=measured[0], sensitivity=measured[1])
+
+
+RETENTION = Retention(
+    previous_version="t-1",
+    new_version="t-2",
+    champion_previous=interval(0.9, 0.8, 0.95),
+    champion_new=interval(0.88, 0.8, 0.95),
+    candidate_previous=interval(0.91, 0.8, 0.95),
+    candidate_new=interval(0.92, 0.8, 0.95),
+    difference=interval(0.01, -0.02, 0.04),
+)
+SANITY = LesionSanity(
+    candidate_auroc=0.8,
+    champion_auroc=0.8,
+    auroc_difference=interval(0.0, -0.05, 0.05),
+    candidate_energy=0.2,
+    champion_energy=0.2,
+    energy_difference=interval(0.0, -0.05, 0.05),
+)
+DATA = DataFacts(n_new_patients=10, n_candidate_leaks=0, n_champion_leaks=0, n_images=100, n_in_review=5)
+SERVING = ServingFacts(problem=None, latency_ms=100.0, n_timed=10, size_bytes=30_000_000)
+
+
 def test_evidence(**changes):
     """A candidate as good as the champion on a test set that was opened once."""
     values = {
@@ -39,6 +75,10 @@ def test_evidence(**changes):
         "lesions": {code: lesion() for code in LESIONS},
         "difference": interval(0.0, -0.02, 0.02),
         "sensitivity_difference": interval(0.0, -0.02, 0.02),
+        "slices": (slice_difference("site=a"), slice_difference("site=b", None, None)),
+        "flips": FlipCounts(n_images=40, n_patients=3, gained=2, lost=1, unknown=0),
+        "retention": RETENTION,
+        "sanity": SANITY,
         "has_champion": True,
         "candidate_is_champion": False,
         "openings": 1,
@@ -74,17 +114,25 @@ def audit(**verdicts):
     )
 
 
-def judged(*, shortcuts=None, acceptance=None, **changes):
+def judged(*, shortcuts=None, acceptance=None, data=DATA, serving=SERVING, **changes):
     """All evidence of a candidate; changes go to what the test set showed."""
-    return Evidence(test=test_evidence(**changes), audit=shortcuts or audit(), acceptance=acceptance)
+    return Evidence(
+        test=test_evidence(**changes),
+        audit=shortcuts or audit(),
+        acceptance=acceptance,
+        data=data,
+        serving=serving,
+    )
 
 
-FIRST = {"champion": None, "difference": None, "sensitivity_difference": None, "has_champion": False}
-NO_TEST_SET = {
-    "candidate": None,
+_NOTHING_BESIDE = {
     "champion": None,
-    "lesions": None,
     "difference": None,
     "sensitivity_difference": None,
-    "openings": 0,
+    "slices": (),
+    "flips": None,
+    "retention": None,
+    "sanity": None,
 }
+FIRST = _NOTHING_BESIDE | {"has_champion": False}
+NO_TEST_SET = _NOTHING_BESIDE | {"candidate": None, "lesions": None, "openings": 0}

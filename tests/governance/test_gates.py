@@ -82,19 +82,6 @@ def test_a_probe_of_the_canonical_form_holds_nothing():
     assert shortcut_audit(found, None).verdict == PASS
 
 
-@pytest.mark.parametrize(("openings", "exceeded"), [(1, False), (20, False), (21, True)])
-def test_a_test_set_opened_past_its_budget_needs_a_person(openings, exceeded):
-    results = run_gates(judged(openings=openings), CONFIG)
-
-    assert overall(results) == (NOT_EVALUATED if exceeded else PASS)
-    budget = [result for result in results if result.name == "test_set_budget"]
-    assert len(budget) == exceeded
-    for result in budget:
-        assert (result.value, result.limit) == (21, 20)
-        assert "new patients" in result.reason
-        assert "by name" in result.reason
-
-
 @pytest.mark.parametrize(
     ("verdicts", "joined"),
     [

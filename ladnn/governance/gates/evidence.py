@@ -8,7 +8,87 @@ from ladnn.evaluation.metrics import DiagnosisMetrics, LesionMetrics
 from ladnn.statistics import Interval
 
 
-class TestEvidence(BaseModel):
+class _Evidence(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SliceDifference(_Evidence):
+    """Candidate minus champion on the images that share a property.
+
+    Attributes:
+        name: property and value, such as `site=hospital-a`.
+        auroc: paired difference; None where a class has too few patients.
+        sensitivity: the same; None where too few patients are positive.
+    """
+
+    name: str
+    n_images: int
+    n_patients: int
+    auroc: Interval | None
+    sensitivity: Interval | None
+
+
+class FlipCounts(_Evidence):
+    """Images whose answer changes against the champion, each model at its own operating point.
+
+    Attributes:
+        n_images: that both answered.
+        n_patients: with an image whose answer changes.
+        gained: answers that become right.
+        lost: answers that become wrong.
+        unknown: answers that change where the diagnosis is unknown.
+    """
+
+    n_images: int
+    n_patients: int
+    gained: int
+    lost: int
+    unknown: int
+
+
+class Retention(_Evidence):
+    """AUROC of champion and candidate on the previous test version and on the new one: a 2 x 2 table.
+
+    A column read down shows what the new model brought, a row read across what the new patients brought.
+
+    Attributes:
+        previous_version: test version of the champion's dataset version.
+        new_version: that of the candidate's.
+        difference: candidate minus champion on the previous version, paired.
+        problem: why the previous version could not be measured; None where it was.
+    """
+
+    previous_version: str | None
+    new_version: str
+    champion_previous: Interval | None = None
+    champion_new: Interval | None = None
+    candidate_previous: Interval | None = None
+    candidate_new: Interval | None = None
+    difference: Interval | None = None
+    problem: str | None = None
+
+
+class LesionSanity(_Evidence):
+    """Whether the candidate still knows lesions, and looks at them, as the champion does.
+
+    Attributes:
+        candidate_auroc: mean over the lesions with enough known labels; None where there is none.
+        champion_auroc: the same.
+        auroc_difference: candidate minus champion, paired.
+        candidate_energy: share of the attention maps' sum inside outlined lesions of phantoms; None where not measured.
+        champion_energy: the same.
+        energy_difference: candidate minus champion, on the same slices.
+    """
+
+    candidate_auroc: float | None
+    champion_auroc: float | None
+    auroc_difference: Interval | None
+    candidate_energy: float | None
+    champion_energy: float | None
+    energy_difference: Interval | None
+
+
+class TestEvidence(_Evidence):
     """What one opening of the test set showed.
 
     Attributes:
@@ -17,26 +97,72 @@ class TestEvidence(BaseModel):
         lesions: the candidate's lesion heads by code, on the images where the lesion is known.
         difference: AUROC of the candidate minus that of the champion, paired.
         sensitivity_difference: the same of the sensitivity, each at its own operating point.
+        slices: the same two by slice.
+        flips: None where there is nothing to compare.
+        retention: the same.
+        sanity: the same.
         has_champion: whether anything has been promoted yet.
         champion_problem: why the champion cannot be rescored; None where it was, or where there is none.
         candidate_is_champion: whether both are the same bundle.
         openings: of this test-set version so far, this one included.
+        allowed: openings that persons allowed beyond the budget.
+        allowed_by: who allowed the last of them, and why.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    __test__ = False
 
     candidate: DiagnosisMetrics | None
     champion: DiagnosisMetrics | None
     lesions: dict[str, LesionMetrics] | None = None
     difference: Interval | None
     sensitivity_difference: Interval | None = None
+    slices: tuple[SliceDifference, ...] = ()
+    flips: FlipCounts | None = None
+    retention: Retention | None = None
+    sanity: LesionSanity | None = None
     has_champion: bool
     champion_problem: str | None = None
     candidate_is_champion: bool
     openings: int
+    allowed: int = 0
+    allowed_by: str | None = None
 
 
-class Evidence(BaseModel):
+class DataFacts(_Evidence):
+    """What the data are to candidate and champion.
+
+    Attributes:
+        n_new_patients: training patients that the champion's dataset version does not hold; all without a champion.
+        n_candidate_leaks: images of the test part that share a patient, study or picture with the candidate's training.
+        n_champion_leaks: the same with the champion's training; None where its dataset version cannot be read.
+        n_images: of the dataset version.
+        n_in_review: those with a label that waits for a person's look.
+    """
+
+    n_new_patients: int
+    n_candidate_leaks: int
+    n_champion_leaks: int | None
+    n_images: int
+    n_in_review: int
+
+
+class ServingFacts(_Evidence):
+    """How the bundle does in an environment without torch.
+
+    Attributes:
+        problem: why it cannot be served; None where it can.
+        latency_ms: median time for one picture, decoding and preprocessing included.
+        n_timed: pictures timed.
+        size_bytes: of all its files.
+    """
+
+    problem: str | None
+    latency_ms: float | None
+    n_timed: int
+    size_bytes: int
+
+
+class Evidence(_Evidence):
     """All that a candidate is judged by.
 
     Attributes:
@@ -44,11 +170,13 @@ class Evidence(BaseModel):
         audit: shortcut audit of the dataset version that it was trained on.
         acceptance: a person's acceptance of that audit, given beforehand.
         withdrawn: who rolled this very model back, and why; None where nobody did.
+        data: None where it was not gathered.
+        serving: the same.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     test: TestEvidence
     audit: ShortcutAudit
     acceptance: AuditAcceptance | None
     withdrawn: str | None = None
+    data: DataFacts | None = None
+    serving: ServingFacts | None = None

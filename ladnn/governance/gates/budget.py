@@ -1,0 +1,39 @@
+"""The budget of the test set: every look at it wears it out, because what is promoted depends on what it shows."""
+
+from ladnn.config import GateConfig
+from ladnn.governance.gates.evidence import TestEvidence
+from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.ledger import is_near
+
+REMEDIES = "grow the test set with new patients, or accept more openings by name"
+
+
+def test_set_budget(evidence: TestEvidence, config: GateConfig) -> GateResult:
+    """Tell how often the test set has been opened; warn near the budget, and leave what is beyond it to a person.
+
+    The ledger blocks an opening beyond the budget before anything is scored. An opening that a person allowed passes.
+    """
+    limit = config.max_test_openings
+    openings, allowed = evidence.openings, limit + evidence.allowed
+    told = f"opening {openings} of {limit} of this test-set version"
+    verdict, finding = Verdict.PASS, None
+    if openings > allowed:
+        verdict = Verdict.NOT_EVALUATED
+        told += f", so its numbers no longer stand for new patients: {REMEDIES}"
+    elif openings > limit:
+        finding, told = "accepted", f"{told}; more were allowed by {evidence.allowed_by}"
+    elif is_near(openings, limit):
+        finding, told = "near the budget", f"{told}; {limit - openings} are left: {REMEDIES}"
+    return GateResult(
+        name="test_set_budget",
+        value=openings,
+        limit=limit,
+        interval=None,
+        n=evidence.candidate.n_images if evidence.candidate else 0,
+        verdict=verdict,
+        reason=told,
+        finding=finding,
+    )
+
+
+test_set_budget.__test__ = False  # type: ignore[attr-defined]

@@ -1,0 +1,71 @@
+"""Slices and single patients: a candidate that is as good on the whole may be worse for some."""
+
+from collections.abc import Iterator
+
+from ladnn.config import GateConfig
+from ladnn.governance.gates.champion import Finding, nothing_to_compare, told
+from ladnn.governance.gates.evidence import SliceDifference, TestEvidence
+from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of
+from ladnn.statistics import Interval
+
+
+def no_slice_worse(evidence: TestEvidence, config: GateConfig) -> GateResult:
+    """Reject a candidate that is shown to be worse than the champion on a slice, by the margin or more.
+
+    Shown: the upper bound of the paired difference lies below 0, at a confidence shared among all slices, or one of
+    twenty would reject by chance. A slice with too few cases shows nothing and is counted. A slice that the config
+    requires and the test set lacks, or holds with too few cases, is left to a person.
+    """
+    name, margin = "no_slice_worse", config.slice_margin
+    excused = nothing_to_compare(evidence)
+    if excused is not None:
+        return result_of(name, None, -margin, *excused)
+    measured = list(_measured(evidence.slices))
+    worst = min((item for *_, item in measured), key=lambda item: item.value or 0.0, default=None)
+    worse = [f"{where}, {metric}: {told(item)}" for where, metric, item in measured if _is_worse(item, margin)]
+    if worse:
+        why = f"worse than the champion by {margin:.3f} or more on {'; '.join(worse)}"
+        return result_of(name, worst, -margin, Verdict.FAIL, why, Finding.WORSE.value)
+    known = {where for where, *_ in measured}
+    missing = [where for where in config.required_slices if where not in known]
+    if missing:
+        there = {item.name for item in evidence.slices}
+        why = "; ".join(f"{where}: {'too few cases' if where in there else 'not in the test set'}" for where in missing)
+        return result_of(name, worst, -margin, Verdict.NOT_EVALUATED, f"missing slices: {why}", "missing slice")
+    n_few = len({item.name for item in evidence.slices} - known)
+    why = f"none of {len(known)} slices is shown to be {margin:.3f} worse; {n_few} have too few cases"
+    return result_of(name, worst, -margin, Verdict.PASS, why)
+
+
+def flips(evidence: TestEvidence, config: GateConfig) -> GateResult:
+    """Count the answers that change; so many that it is another instrument are left to a person."""
+    name, limit = "flips", config.max_flipped
+    excused = nothing_to_compare(evidence)
+    if excused is not None:
+        return result_of(name, None, limit, *excused)
+    counts = evidence.flips
+    if counts is None or not counts.n_images:
+        why = "the answers of candidate and champion were not compared"
+        return result_of(name, None, limit, Verdict.NOT_EVALUATED, why)
+    n_changed = counts.gained + counts.lost + counts.unknown
+    share = n_changed / counts.n_images
+    why = (
+        f"{n_changed} of {counts.n_images} answers change, of {counts.n_patients} patients: {counts.gained} become right, "
+        f"{counts.lost} wrong, {counts.unknown} without a known diagnosis; flips.json lists them"
+    )
+    verdict = Verdict.PASS if share <= limit else Verdict.NOT_EVALUATED
+    return GateResult(
+        name=name, value=share, limit=limit, interval=None, n=counts.n_images, verdict=verdict, reason=why
+    )
+
+
+def _measured(slices: tuple[SliceDifference, ...]) -> Iterator[tuple[str, str, Interval]]:
+    for item in slices:
+        for metric, difference in (("AUROC", item.auroc), ("sensitivity", item.sensitivity)):
+            if difference is not None and difference.value is not None:
+                yield item.name, metric, difference
+
+
+def _is_worse(difference: Interval, margin: float) -> bool:
+    is_shown = difference.high is not None and difference.high < 0
+    return is_shown and difference.value is not None and difference.value <= -margin

@@ -1,0 +1,62 @@
+"""What the data are to candidate and champion: new patients, leaks, labels that wait for review."""
+
+import pandas as pd
+
+from ladnn.dataset.version import load_manifest
+from ladnn.errors import BundleError, StoreError
+from ladnn.governance.gates.evidence import DataFacts
+from ladnn.intake.label_review import review_items
+from ladnn.registry.bundle import load_bundle
+from ladnn.registry.promotion import champion
+from ladnn.retrain import Plan, keep, read
+from ladnn.store import ObjectStore
+
+_DOCUMENT = "data_facts"
+
+
+def gather_data_facts(store: ObjectStore, plan: Plan) -> DataFacts:
+    """Look at the retrain's data beside the champion's, or return what an earlier run found."""
+    if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
+        return DataFacts.model_validate(done)
+    manifest = load_manifest(store, plan.dataset_version)
+    theirs = _champions_manifest(store)
+    known = set() if theirs is None else set(theirs["group"]) | set(theirs["patient"].dropna())
+    learned = manifest[manifest["split"] != "test"]
+    new = learned[~learned["group"].isin(known) & ~learned["patient"].isin(known)]
+    facts = DataFacts(
+        n_new_patients=int(new.loc[new["split"] == "train", "group"].nunique()),
+        n_candidate_leaks=n_leaks(manifest, manifest),
+        n_champion_leaks=_n_champion_leaks(store, manifest, theirs),
+        n_images=len(manifest),
+        n_in_review=len({item.record.image for item in review_items(store)} & set(manifest["image"])),
+    )
+    return DataFacts.model_validate(keep(store, plan.retrain_id, _DOCUMENT, facts.model_dump(mode="json")))
+
+
+def n_leaks(tested: pd.DataFrame, learned: pd.DataFrame) -> int:
+    """Return how many test rows of one manifest share a group, patient, study or picture with another's training.
+
+    Validation counts as training: operating point and choice of the candidate rest on it.
+    """
+    test, training = tested[tested["split"] == "test"], learned[learned["split"] != "test"]
+    shared = pd.Series(False, index=test.index)
+    for column in ("group", "patient", "study", "image"):
+        shared |= test[column].isin(set(training[column].dropna()))
+    return int(shared.sum())
+
+
+def _champions_manifest(store: ObjectStore) -> pd.DataFrame | None:
+    """Return the manifest that the champion learned from; None without a champion, or where it cannot be read."""
+    current = champion(store)
+    if current is None:
+        return None
+    try:
+        return load_manifest(store, load_bundle(store, current.bundle_id).manifest.dataset_version)
+    except (BundleError, StoreError):  # the gate says that it cannot be read and asks for a person
+        return None
+
+
+def _n_champion_leaks(store: ObjectStore, manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int | None:
+    if theirs is not None:
+        return n_leaks(manifest, theirs)
+    return 0 if champion(store) is None else None

@@ -1,0 +1,95 @@
+"""Lesion heads and attention of candidate and champion, on the same test rows and the same phantoms."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ladnn.config import ExperimentConfig
+from ladnn.dataset.version import label_matrix
+from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
+from ladnn.evaluation.pointing import Look, look
+from ladnn.evaluation.validation import sampling_of
+from ladnn.governance.gates.evidence import LesionSanity
+from ladnn.registry.measured import Measured
+from ladnn.statistics import (
+    Bootstrap,
+    Interval,
+    Ranking,
+    Weights,
+    bootstrap_of_totals,
+    cluster_bootstrap,
+    weighted_auroc,
+)
+
+_PHANTOM_SEED = 9100
+"""Another than those of training data (from 1) and of `ladnn attention` (9000)."""
+
+
+def compare_lesions(config: ExperimentConfig, rows: pd.DataFrame, ours: Measured, theirs: Measured) -> LesionSanity:
+    """Compare the lesion heads on manifest rows (N), and where both models look on phantoms."""
+    sampling = sampling_of(config.evaluation, config.seed)
+    heads: tuple[Interval, ...] | None = None
+    if ours.finite and theirs.finite:
+        heads = _heads(rows, ours, theirs, config.gates.min_lesion_images, sampling)
+    energies = _energies(config.gates.n_attention_phantoms, ours, theirs, sampling)
+    return LesionSanity(
+        candidate_auroc=heads[0].value if heads else None,
+        champion_auroc=heads[1].value if heads else None,
+        auroc_difference=heads[2] if heads else None,
+        candidate_energy=energies[0].value if energies else None,
+        champion_energy=energies[1].value if energies else None,
+        energy_difference=energies[2] if energies else None,
+    )
+
+
+def _heads(
+    rows: pd.DataFrame, ours: Measured, theirs: Measured, least: int, sampling: Bootstrap
+) -> tuple[Interval, ...] | None:
+    """Return the mean AUROC over known lesions of both, and the difference; None where no lesion has enough labels."""
+    labels = label_matrix(rows)[:, 1:]
+    columns = [c for c in range(labels.shape[1]) if min((labels[:, c] == kind).sum() for kind in (0, 1)) >= least]
+    if not columns:
+        return None
+    known = [~np.isnan(labels[:, column]) for column in columns]
+
+    def rankings(probabilities: NDArray[np.float64]) -> list[Ranking]:
+        return [
+            Ranking.of(labels[inside, column] == 1, probabilities[inside, column + 1])
+            for column, inside in zip(columns, known, strict=True)
+        ]
+
+    of_both = [rankings(item.probabilities) for item in (ours, theirs)]
+
+    def statistic(weights: Weights) -> Weights:
+        means = [
+            np.mean(
+                [
+                    weighted_auroc(*ranking.tally(weights[:, inside]))
+                    for ranking, inside in zip(of_model, known, strict=True)
+                ],
+                axis=0,
+            )
+            for of_model in of_both
+        ]
+        return np.stack([*means, means[0] - means[1]], axis=1)
+
+    n_cases = [int(np.any(known, axis=0).sum())] * 3
+    return cluster_bootstrap(statistic, list(rows["group"]), n_cases, sampling)
+
+
+def _energies(n_patients: int, ours: Measured, theirs: Measured, sampling: Bootstrap) -> tuple[Interval, ...] | None:
+    """Return the mean share of the maps' sum inside outlined lesions of both, and the difference; None without looks."""
+    shown = list(outlined_phantoms(_PHANTOM_SEED, n_patients, 1))
+    pairs = [_paired(shown, item) for item in (ours, theirs)]
+    if not pairs[0]:
+        return None
+    values = np.array([(a.energy, b.energy, a.energy - b.energy, 1.0) for a, b in zip(*pairs, strict=True)])
+
+    def means(totals: Weights) -> Weights:
+        return totals[:, :3] / totals[:, 3:]
+
+    return bootstrap_of_totals(means, values, [item.patient for item in pairs[0]], [len(values)] * 3, sampling)
+
+
+def _paired(shown: list[OutlinedSlice], measured: Measured) -> tuple[Look, ...]:
+    return look(measured.bundle.attention(), shown, fineness=1)

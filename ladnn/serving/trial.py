@@ -1,0 +1,56 @@
+"""A trial of a bundle where torch, MLflow and Prefect cannot be imported: `python -m ladnn.serving.trial FOLDER`.
+
+Prints one JSON document; an error ends it with a code other than 0 and its reason as the last line of stderr.
+"""
+
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+_BLOCKED = ("torch", "torchvision", "accelerate", "onnx", "mlflow", "prefect")
+"""What the serve image does not hold."""
+_N_TIMED = 10
+
+
+class _Refusal:
+    """Lets nothing import what the serve image does not hold."""
+
+    def find_spec(self, name: str, _path: object, _target: object = None, /) -> None:
+        """Refuse a module of the list; leave every other to the finders behind.
+
+        Raises:
+            ModuleNotFoundError: it is on the list.
+        """
+        if name.partition(".")[0] in _BLOCKED:
+            raise ModuleNotFoundError(f"{name} is not in the serving environment", name=name)
+
+
+def main(folder: Path) -> None:
+    """Load the bundle in a folder, which reproduces its golden outputs, and time single pictures."""
+    sys.meta_path.insert(0, _Refusal())
+    from PIL import Image
+
+    from ladnn.phantoms.study import generate_study
+    from ladnn.registry.bundle import open_bundle
+    from ladnn.serving.predictor import Predictor
+    from ladnn.settings import silence_services
+
+    silence_services(os.environ)
+    predictor = Predictor(open_bundle(folder), "trial")
+    buffer = io.BytesIO()
+    Image.fromarray(generate_study(0, 0, n_slices=1).slices[0].pixels).save(buffer, "PNG")
+    predictor.predict([buffer.getvalue()])
+    times_s = []
+    for _ in range(_N_TIMED):
+        started_s = time.perf_counter()
+        predictor.predict([buffer.getvalue()])
+        times_s.append(time.perf_counter() - started_s)
+    print(json.dumps({"latency_ms": 1000 * statistics.median(times_s), "n_timed": _N_TIMED}))  # noqa: T201 - its result
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,226 @@
+"""What the gates are judged by, gathered from a real platform: comparison, retention, data, service, budget."""
+
+import json
+
+import pandas as pd
+import pytest
+from factories import TODAY
+from trained_platform import EXPERIMENT
+
+from ladnn.config import GateConfig
+from ladnn.dataset.desk import open_desk
+from ladnn.dataset.freezing import freeze
+from ladnn.dataset.version import load_manifest, rows_of
+from ladnn.errors import BudgetSpentError
+from ladnn.governance.ledger import allow_openings, count_openings, record_opening
+from ladnn.intake.inbox import contribute
+from ladnn.intake.phantom_contributions import phantom_contributions
+from ladnn.intake.process import take_in
+from ladnn.platform import Platform
+from ladnn.registry.data_facts import gather_data_facts, n_leaks
+from ladnn.registry.serving_check import check_serving, try_bundle
+from ladnn.registry.test_set import open_test_set, read_flips, read_test_result
+
+
+def opened(platform, plan=None, version=None, bundle_id=None):
+    return open_test_set(
+        platform.store,
+        plan or platform.plan,
+        version or platform.version,
+        bundle_id or platform.another_bundle(0.3),
+        platform.settings.cache,
+    )
+
+
+def grown(platform, n_patients=16):
+    """A dataset version with more patients, and the plan of a retrain on it."""
+    for study, files in phantom_contributions(2, n_patients, n_slices=1):
+        contribute(platform.store, study, files, TODAY)
+    take_in(open_desk(Platform(platform.settings, platform.store)), today=TODAY)
+    version = freeze(platform.store, EXPERIMENT.data)
+    plan = platform.plan.model_copy(update={"dataset_version": version.id, "retrain_id": "r-later-1"})
+    return version, plan
+
+
+def test_answers_that_change_are_listed_by_pseudonym_and_counted(champion_platform):
+    evidence = opened(champion_platform).evidence
+    listed = read_flips(champion_platform.store, champion_platform.retrain_id)
+
+    counts = evidence.flips
+    rows = rows_of(load_manifest(champion_platform.store, champion_platform.plan.dataset_version), "test")
+    assert counts.n_images == len(rows)
+    assert counts.gained + counts.lost + counts.unknown == len(listed)
+    assert len({item["patient"] for item in listed}) == counts.n_patients
+    for item in listed:
+        row = rows[rows["image"] == item["image"]].iloc[0]
+        assert (item["patient"], item["label"]) == (row["group"], row["covid"])
+        assert item["champion"] != item["candidate"]
+    if champion_platform.validated.threshold > 0.3:
+        assert {item["candidate"] for item in listed} <= {"positive"}
+
+
+def test_a_slice_with_too_few_patients_has_no_difference_and_one_with_enough_has(champion_platform):
+    config = EXPERIMENT.model_copy(
+        update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"min_slice_patients": 1})}
+    )
+    plan = champion_platform.plan.model_copy(update={"config": config, "retrain_id": "r-small-1"})
+    few = opened(champion_platform).evidence.slices
+    enough = opened(champion_platform, plan).evidence.slices
+
+    assert [item.name for item in few] == [item.name for item in enough]
+    assert {item.name.partition("=")[0] for item in few} == {"source", "site", "sex", "age"}
+    assert all(item.auroc is None for item in few)
+    assert any(item.auroc is not None and item.auroc.value == 0 for item in enough)
+
+
+def test_on_an_unchanged_test_set_the_columns_of_retention_are_the_same(champion_platform):
+    evidence = opened(champion_platform).evidence
+
+    retention = evidence.retention
+    assert retention.previous_version == retention.new_version == champion_platform.version.test_version
+    assert retention.champion_previous.value == retention.champion_new.value
+    assert retention.candidate_previous.value == retention.candidate_new.value
+    assert count_openings(champion_platform.store, champion_platform.version.test_version) == 1
+
+
+def test_a_grown_test_set_fills_the_table_of_retention_and_both_versions_count_an_opening(champion_platform):
+    version, plan = grown(champion_platform)
+    assert version.test_version != champion_platform.version.test_version
+
+    retention = opened(champion_platform, plan, version).evidence.retention
+
+    assert (retention.previous_version, retention.new_version) == (
+        champion_platform.version.test_version,
+        version.test_version,
+    )
+    assert retention.champion_previous.n < retention.champion_new.n
+    assert retention.difference.value == 0  # the same weights
+    for name in (retention.previous_version, retention.new_version):
+        assert count_openings(champion_platform.store, name) == 1
+    alone = opened(champion_platform).evidence
+    assert alone.champion.auroc.value == pytest.approx(retention.champion_previous.value)
+
+
+def test_a_previous_test_version_whose_budget_is_spent_is_not_opened(champion_platform):
+    version, plan = grown(champion_platform)
+    previous = champion_platform.version.test_version
+    for number in range(plan.config.gates.max_test_openings):
+        record_opening(champion_platform.store, previous, f"r-{number}", ())
+
+    evidence = opened(champion_platform, plan, version).evidence
+
+    assert "budget" in evidence.retention.problem
+    assert evidence.candidate is not None
+    assert count_openings(champion_platform.store, previous) == plan.config.gates.max_test_openings
+
+
+def test_beyond_its_budget_nothing_is_scored_until_a_person_allows_it(champion_platform):
+    store, plan = champion_platform.store, champion_platform.plan
+    once = plan.config.model_copy(update={"gates": GateConfig(max_test_openings=1)})
+    plan = plan.model_copy(update={"config": once})
+    test_version = champion_platform.version.test_version
+    record_opening(store, test_version, "r-earlier", ())
+
+    with pytest.raises(BudgetSpentError, match="ladnn test-set accept"):
+        opened(champion_platform, plan)
+    assert read_test_result(store, plan.retrain_id) is None
+    assert not any("test_scores" in key for key in store.list("retrains/"))
+    assert count_openings(store, test_version) == 1
+
+    allow_openings(store, test_version, "Ada", "no new patients till May")
+    evidence = opened(champion_platform, plan).evidence
+    assert (evidence.openings, evidence.allowed) == (2, 1)
+    assert evidence.allowed_by == "Ada: no new patients till May"
+
+
+def test_lesion_heads_and_attention_of_the_same_weights_do_not_differ(champion_platform):
+    config = EXPERIMENT.model_copy(update={"gates": GateConfig(min_lesion_images=1, n_attention_phantoms=3)})
+    plan = champion_platform.plan.model_copy(update={"config": config})
+
+    sanity = opened(champion_platform, plan).evidence.sanity
+
+    assert sanity.candidate_auroc == sanity.champion_auroc is not None
+    assert 0 < sanity.candidate_energy == sanity.champion_energy < 1
+    assert sanity.auroc_difference.value == sanity.energy_difference.value == 0
+
+
+def test_attention_can_be_left_out(champion_platform):
+    config = EXPERIMENT.model_copy(update={"gates": GateConfig(n_attention_phantoms=0)})
+    plan = champion_platform.plan.model_copy(update={"config": config})
+
+    assert opened(champion_platform, plan).evidence.sanity.energy_difference is None
+
+
+def test_data_facts_of_a_first_champion_count_all_training_patients(platform):
+    facts = gather_data_facts(platform.store, platform.plan)
+
+    assert facts.n_new_patients == platform.version.splits["train"].n_groups
+    assert (facts.n_candidate_leaks, facts.n_champion_leaks) == (0, 0)
+    assert facts.n_images == platform.version.n_images
+    assert gather_data_facts(platform.store, platform.plan) == facts
+
+
+def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform):
+    version, plan = grown(champion_platform)
+
+    assert gather_data_facts(champion_platform.store, champion_platform.plan).n_new_patients == 0
+    facts = gather_data_facts(champion_platform.store, plan)
+    before = champion_platform.version.splits["train"].n_groups
+    assert facts.n_new_patients == version.splits["train"].n_groups - before > 0
+
+
+def test_a_champion_whose_data_cannot_be_read_leaves_the_leak_check_open(champion_platform):
+    (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "model.onnx").unlink()
+
+    assert gather_data_facts(champion_platform.store, champion_platform.plan).n_champion_leaks is None
+
+
+@pytest.mark.parametrize("shared", ["group", "patient", "study", "image"])
+def test_a_leak_is_found_by_group_patient_study_and_picture(shared):
+    def manifest(prefix, splits):
+        columns = ("group", "patient", "study", "image")
+        return pd.DataFrame(
+            {"split": splits} | {c: [f"{prefix}-{c}-{number}" for number in range(len(splits))] for c in columns}
+        )
+
+    tested, learned = manifest("a", ["test", "train", "test"]), manifest("b", ["train", "validation", "test"])
+    assert n_leaks(tested, learned) == 0
+    learned.loc[1, shared] = tested.loc[0, shared]
+    assert n_leaks(tested, learned) == 1
+    tested.loc[1, shared] = learned.loc[0, shared]  # a patient of both trainings is none
+    assert n_leaks(tested, learned) == 1
+
+
+def test_unknown_patients_are_no_leak():
+    rows = pd.DataFrame({"split": ["test", "train"], "group": ["g1", "g2"], "patient": [None, None]})
+    rows = rows.assign(study=["s1", "s2"], image=["i1", "i2"])
+
+    assert n_leaks(rows, rows) == 0
+
+
+def test_a_bundle_is_served_without_torch(platform):
+    facts = check_serving(platform.store, platform.plan, platform.bundle_id)
+
+    assert facts.problem is None
+    assert facts.latency_ms > 0
+    assert facts.size_bytes == sum(
+        len(platform.store.get(key)) for key in platform.store.list(f"bundles/{platform.bundle_id}/")
+    )
+    assert check_serving(platform.store, platform.plan, platform.bundle_id) == facts
+
+
+def test_a_damaged_bundle_cannot_be_served(platform):
+    graph = platform.home / "store" / "bundles" / platform.bundle_id / "model.onnx"
+    (platform.home / "store" / ".sha256" / "bundles" / platform.bundle_id / "model.onnx").unlink(missing_ok=True)
+    graph.write_bytes(graph.read_bytes()[:-1])
+
+    facts = try_bundle(platform.store, platform.bundle_id)
+
+    assert "model.onnx" in facts.problem
+    assert facts.latency_ms is None
+
+
+def test_evidence_is_plain_json(champion_platform):
+    evidence = opened(champion_platform).evidence
+
+    assert type(evidence).model_validate(json.loads(evidence.model_dump_json())) == evidence

@@ -6,20 +6,17 @@ in `ladnn.settings`.
 
 import hashlib
 from datetime import date
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from ladnn.config_gates import GateConfig
 from ladnn.config_monitoring import DriftConfig, TriggerConfig
 from ladnn.config_section import Section as _Section
 from ladnn.errors import ConfigError
 
 Gamma = Annotated[float, Field(gt=0, le=10)]
 """A power of grey levels as a share of white; below 1 it brightens."""
-
-
-Dimension = Literal["source", "site", "sex", "age"]
-"""A property that slices images."""
 
 
 class Variant(_Section):
@@ -193,59 +190,6 @@ class EvaluationConfig(_Section):
     """Two-sided coverage of every interval."""
     min_slice_patients: int = Field(default=5, ge=1)
     """Patients of each class that a slice needs for a metric; with fewer it is reported as not enough cases."""
-
-
-class GateConfig(_Section):
-    """Limits that a candidate must hold on the test set."""
-
-    min_auroc: float = Field(default=0.75, ge=0.5, le=1)
-    """Absolute floor of the diagnosis AUROC."""
-    min_sensitivity: float = Field(default=0.6, ge=0, le=1)
-    """Absolute floor of the sensitivity at the operating point."""
-    min_specificity: float = Field(default=0.2, ge=0, le=1)
-    """Absolute floor of the specificity at the operating point; 0.2 only stops a model that calls nearly all positive."""
-    max_calibration_error: float = Field(default=0.2, gt=0, le=1)
-    """Expected calibration error that the lower confidence bound may not exceed; plain values are too high on few images."""
-    min_lesion_auroc: float = Field(default=0.5, ge=0, le=1)
-    """AUROC that the upper confidence bound of each lesion must reach; 0.5 is chance."""
-    min_lesion_images: int = Field(default=5, ge=1)
-    """Images with and without a lesion, by known labels, below which its AUROC says more of chance than of the model."""
-    non_inferiority_margin: float = Field(default=0.05, gt=0, lt=0.5)
-    """How much AUROC the candidate may lose to the champion at the lower confidence bound."""
-    sensitivity_margin: float = Field(default=0.10, gt=0, lt=0.5)
-    """How much sensitivity the candidate may lose to the champion at the lower confidence bound."""
-    slice_margin: float = Field(default=0.10, gt=0, lt=0.5)
-    """Loss of AUROC or sensitivity to the champion that rejects where a slice is shown to be worse."""
-    slices: tuple[Dimension, ...] = Field(default=("source", "site", "sex", "age"), strict=False)
-    """Properties whose slices are compared with the champion."""
-    required_slices: tuple[str, ...] = Field(default=(), strict=False)
-    """Slices, such as `site=hospital-a`, that the test set must hold with enough cases, or a person decides."""
-    max_flipped: float = Field(default=0.5, gt=0, le=1)
-    """Share of test images whose answer changes against the champion, above which a person decides."""
-    max_lesion_loss: float = Field(default=0.10, gt=0, lt=0.5)
-    """Loss of the lesions' mean AUROC to the champion that counts as a collapse, where it is shown."""
-    max_attention_loss: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the champion's attention inside outlined lesions that may be lost before it counts as a collapse."""
-    n_attention_phantoms: int = Field(default=12, ge=0, le=200)
-    """Phantom patients on which attention is measured; 0 leaves it out."""
-    min_new_patients: int = Field(default=0, ge=0)
-    """Training patients that the champion has not seen, below which the candidate is rejected; 0 allows a new recipe."""
-    max_review_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the version's images with a label that waits for review, above which a person decides."""
-    max_latency_ms: float = Field(default=2000, gt=0)
-    """Median time for one picture in the serving environment, on a CPU."""
-    max_bundle_megabytes: float = Field(default=600, gt=0)
-    """Size of all files of the bundle."""
-    max_test_openings: int = Field(default=20, ge=1)
-    """Openings of one test-set version, after which it stays shut until it grows or a person allows more by name."""
-
-    @field_validator("required_slices")
-    @classmethod
-    def _check_required(cls, required: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [name for name in required if name.partition("=")[0] not in get_args(Dimension) or "=" not in name]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: write property=value, with one of {', '.join(get_args(Dimension))}")
-        return required
 
 
 Policy = Literal["automatic", "approval"]

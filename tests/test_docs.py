@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import ladnn.config
+import ladnn.config_gates
 import ladnn.config_monitoring
 from ladnn.config import ExperimentConfig
 
@@ -32,7 +33,7 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_every_experiment_value_has_a_line_of_documentation() -> None:
-    modules = (ladnn.config, ladnn.config_monitoring)
+    modules = (ladnn.config, ladnn.config_gates, ladnn.config_monitoring)
     source = "\n".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     for section in (ExperimentConfig, *(field.annotation for field in ExperimentConfig.model_fields.values())):
         for name in getattr(section, "model_fields", {}):

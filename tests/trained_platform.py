@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from factories import TODAY
 
-from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, GateConfig, TrainingConfig, Variant
+from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, TrainingConfig, Variant
+from ladnn.config_gates import GateConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import DatasetVersion, load_version

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.config import GateConfig, Policy, PromotionConfig
+from ladnn.config import Policy, PromotionConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.governance.gates.run import run_gates
 from ladnn.governance.gates.verdicts import GateResult, Verdict, overall

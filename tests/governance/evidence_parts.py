@@ -1,6 +1,7 @@
 """Owns evidence made by hand: a candidate that passes every gate, with whatever a test changes."""
 
-from ladnn.config import GateConfig, ProbeLimits
+from ladnn.config import ProbeLimits
+from ladnn.config_gates import GateConfig
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, DiagnosisMetrics, LesionMetrics

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from evidence_parts import FIRST, NO_TEST_SET, audit, diagnosis, judged
 
-from ladnn.config import GateConfig, PromotionConfig
+from ladnn.config import PromotionConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.decision import decide, read_decision
 
 CONFIG = GateConfig(min_auroc=0.75, max_test_openings=3)

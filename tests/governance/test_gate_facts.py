@@ -3,8 +3,8 @@
 import pytest
 from evidence_parts import DATA, SERVING, test_evidence
 
-from ladnn.config import GateConfig
 from ladnn.config_file import parse_config
+from ladnn.config_gates import GateConfig
 from ladnn.errors import ConfigError
 from ladnn.governance.gates.budget import test_set_budget as budget_gate
 from ladnn.governance.gates.data import leak_check, new_data, review_backlog

@@ -12,7 +12,7 @@ from evidence_parts import (
     test_evidence,
 )
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import FlipCounts, Retention
 from ladnn.governance.gates.lesions import lesion_sanity
 from ladnn.governance.gates.retention import retention

@@ -7,7 +7,7 @@ import pytest
 from factories import TODAY
 from trained_platform import EXPERIMENT
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import load_manifest, rows_of

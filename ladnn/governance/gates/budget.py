@@ -1,6 +1,6 @@
 """The budget of the test set: every look at it wears it out, because what is promoted depends on what it shows."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 from ladnn.governance.ledger import is_near

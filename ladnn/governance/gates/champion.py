@@ -12,7 +12,7 @@ Non-inferiority: Piaggio et al. 2012, doi:10.1001/jama.2012.87802. A bound on th
 
 from enum import StrEnum
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.gates.verdicts import NO_TEST_SET, GateResult, Verdict, result_of
 from ladnn.statistics import NOT_FINITE, Interval

@@ -1,6 +1,6 @@
 """Gates of the data that a candidate was trained and measured on."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.governance.gates.evidence import DataFacts

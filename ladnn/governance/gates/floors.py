@@ -5,7 +5,7 @@ calibration error and the lesions' AUROC are held to theirs by the bound that sp
 moves them far on few images.
 """
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.evaluation.metrics import LesionMetrics
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.gates.verdicts import NO_TEST_SET, GateResult, Verdict, result_of

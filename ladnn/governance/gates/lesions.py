@@ -1,6 +1,6 @@
 """Lesion sanity: a diagnosis that rises while the lesion heads or the attention collapse learned something else."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.champion import nothing_to_compare, told
 from ladnn.governance.gates.evidence import LesionSanity, TestEvidence
 from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of

@@ -1,6 +1,6 @@
 """Retention: what was known of the previous test patients is still known."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.champion import Finding, find, nothing_to_compare, told
 from ladnn.governance.gates.evidence import Retention, TestEvidence
 from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of

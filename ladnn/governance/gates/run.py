@@ -1,6 +1,6 @@
 """All gates in order, over one candidate's evidence."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.budget import test_set_budget
 from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse
 from ladnn.governance.gates.data import leak_check, new_data, review_backlog, shortcut_audit

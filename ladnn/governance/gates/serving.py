@@ -1,6 +1,6 @@
 """The serving gate: what was measured can be served, where torch is not."""
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import ServingFacts
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 

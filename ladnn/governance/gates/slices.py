@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ladnn.config import GateConfig
+from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.champion import Finding, nothing_to_compare, told
 from ladnn.governance.gates.evidence import SliceDifference, TestEvidence
 from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of

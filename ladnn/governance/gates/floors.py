@@ -91,8 +91,7 @@ def _floor(name: str, metric: str, measured: Interval | None, limit: float) -> G
     if measured.value < limit:
         why = f"test {metric} {measured} is below the floor {limit:.3f}"
         return result_of(name, measured, limit, Verdict.FAIL, why)
-    sure = measured.low is not None and measured.low >= limit
-    aside = "" if sure else "; its interval reaches below"
+    aside = "; its interval reaches below" if measured.low is not None and measured.low < limit else ""
     return result_of(
         name, measured, limit, Verdict.PASS, f"test {metric} {measured} reaches the floor {limit:.3f}{aside}"
     )

@@ -65,7 +65,7 @@ def check_free_space(settings: Settings) -> None:
 
 @contextmanager
 def only_one_retrain(settings: Settings) -> Iterator[None]:
-    """Keep a second retrain, approval or rollback of this LADNN_HOME out; a killed one leaves no lock behind.
+    """Keep a second retrain or rollback of this LADNN_HOME out; a killed one leaves no lock behind.
 
     Raises:
         RetrainError: one is running.

@@ -13,7 +13,7 @@ import typer
 
 from flows.embedded import prefect_errors_explained
 from flows.environment import prepare_prefect
-from ladnn.cli.options import By, Json
+from ladnn.cli.options import Json
 from ladnn.errors import ApprovalError, RetrainError
 from ladnn.platform import Platform, open_platform
 from ladnn.progress import say
@@ -27,15 +27,16 @@ T = TypeVar("T")
 Retrain = Annotated[
     str | None, typer.Argument(help="A held retrain, see `ladnn waiting`.", metavar="RETRAIN", show_default=False)
 ]
+Who = Annotated[str, typer.Option(help="Who decides it.", envvar="USER", show_default=False)]
 Why = Annotated[str, typer.Option(help="Why; kept with the decision.", show_default=False)]
 
 
-def approve(retrain_id: Retrain = None, *, reason: Why = "", by: By, as_json: Json = False) -> None:
+def approve(retrain_id: Retrain = None, *, reason: Why = "", by: Who = "", as_json: Json = False) -> None:
     """Accept a held candidate by name and reason, and promote it."""
     _answer(retrain_id, "approved", by, reason, as_json=as_json)
 
 
-def reject(retrain_id: Retrain = None, *, reason: Why = "", by: By, as_json: Json = False) -> None:
+def reject(retrain_id: Retrain = None, *, reason: Why = "", by: Who = "", as_json: Json = False) -> None:
     """Reject a held candidate by name and reason; the champion stays."""
     _answer(retrain_id, "rejected", by, reason, as_json=as_json)
 

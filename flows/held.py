@@ -11,8 +11,9 @@ from flows.stages import StageClock
 from ladnn.platform import open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
-from ladnn.registry.approvals import held_decision, settle, settle_all
-from ladnn.registry.summary import RetrainSummary, begin_wait, summarise
+from ladnn.registry.approvals import held_decision, settle
+from ladnn.registry.leftovers import finish_held
+from ladnn.registry.summary import RetrainSummary, begin_wait, open_holds, summarise
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Plan, required_plan
 
@@ -32,10 +33,11 @@ def await_person(retrain_id: str) -> RetrainSummary:
 @task(cache_policy=NO_CACHE)
 def settle_held() -> None:
     """Carry out what persons answered and a crash broke off, and end what nobody answered in time."""
-    for line in settle_all(open_platform().store, _tracking):
-        say(f"  {line}")
+    store = open_platform().store
+    for _, item in finish_held(store, _tracking()) if open_holds(store) else ():
+        say(f"  {item.what}: {item.found}; {item.done}")
     if not owns_server(os.environ):
-        end_suspended(open_platform().store)
+        end_suspended(store)
 
 
 @task(cache_policy=NO_CACHE)

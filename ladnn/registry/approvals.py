@@ -4,9 +4,7 @@ Whoever comes first ends it: the command that answers, the flow run that waited,
 step finds what an earlier, killed one left.
 """
 
-from collections.abc import Callable
-
-from ladnn.errors import ApprovalError, BundleError, PromotionConflictError, RetrainError, TrackingError
+from ladnn.errors import ApprovalError, PromotionConflictError, RetrainError, TrackingError
 from ladnn.governance.approval import Answer, Given, answer, required_answer, settled_answer
 from ladnn.governance.decision import Decision, read_decision
 from ladnn.progress import say
@@ -19,7 +17,6 @@ from ladnn.registry.summary import (
     Outcome,
     Status,
     finish_retrain,
-    open_holds,
     promoted_version,
     read_held,
     read_outcome,
@@ -87,24 +84,6 @@ def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcom
     except TrackingError as error:
         say(f"MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error}")
     return ended
-
-
-def settle_all(store: ObjectStore, tracking: Callable[[], Tracking]) -> list[str]:
-    """Bring every held retrain to its end that no longer waits for a person; say what was done, one line each.
-
-    One whose bundle is damaged is named and left: it must not stop the others.
-    """
-    lines = []
-    for decision in open_holds(store):
-        if standing(store, decision) == "held":
-            continue
-        try:
-            outcome = settle(store, tracking(), decision)
-        except BundleError as error:
-            lines.append(f"retrain {decision.retrain_id} was approved and cannot be promoted: {error}")
-        else:
-            lines.append(f"retrain {decision.retrain_id}: {outcome.status if outcome else 'held'}")
-    return lines
 
 
 def _promoted(store: ObjectStore, tracking: Tracking, decision: Decision) -> Status:

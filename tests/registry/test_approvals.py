@@ -10,7 +10,8 @@ from challengers import decision_for, held
 
 from ladnn.errors import ApprovalError, GateError, RetrainError
 from ladnn.governance.approval import read_answer
-from ladnn.registry.approvals import give_answer, held_decision, settle, settle_all
+from ladnn.registry.approvals import give_answer, held_decision, settle
+from ladnn.registry.leftovers import finish_held
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import promotions
 from ladnn.registry.retrain_runs import begin, supersede_unfinished
@@ -72,7 +73,7 @@ def test_settling_again_changes_nothing(platform, tracking, decision):
     first = settle(platform.store, tracking, decision)
 
     assert settle(platform.store, tracking, decision) == first
-    assert settle_all(platform.store, lambda: tracking) == []
+    assert list(finish_held(platform.store, tracking)) == []
     assert len(promotions(platform.store)) == 1
     assert len(tracking.client.search_model_versions(f"name = '{MODEL}'")) == 1
 
@@ -158,16 +159,16 @@ def test_newer_data_do_not_supersede_what_waits_for_a_person(platform, tracking,
     assert waiting(platform.store) == [decision]
 
 
-def test_a_damaged_bundle_is_named_and_does_not_stop_the_others(platform, tracking, decision):
+def test_a_damaged_bundle_that_was_approved_is_named_and_raises_nothing(platform, tracking, decision):
     give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
     for key in platform.store.list(f"bundles/{platform.bundle_id}/"):
         if key.endswith(".onnx"):
             platform.store.put(key, b"damaged")
 
-    (line,) = settle_all(platform.store, lambda: tracking)
+    ((done, item),) = finish_held(platform.store, tracking)
 
-    assert platform.retrain_id in line
-    assert "cannot be promoted" in line
+    assert (done, item.what) == (False, f"retrain {platform.retrain_id}")
+    assert item.found.startswith("approved, but")
     assert promotions(platform.store) == []
 
 

@@ -73,14 +73,12 @@ def test_what_waits_is_shown_and_approving_promotes_it_once(copy: Held) -> None:
     assert run.data.tags["ladnn.status"] == "promoted"
 
 
-def test_rejecting_ends_the_retrain_and_the_same_command_finds_nothing_new(copy: Held) -> None:
+def test_rejecting_ends_the_retrain_for_good(copy: Held) -> None:
     rejected = copy.home.run("reject", copy.retrain_id, "--by", "Ada", "--reason", "too few patients", "--json")
     assert (rejected.code, rejected.document["status"]) == (0, "rejected")
     refused = copy.home.run("approve", copy.retrain_id, "--by", "Bob", "--reason", "I differ")
     assert (refused.code, "rejected by Ada" in refused.stderr) == (1, True)
-    again = copy.home.run("retrain", "--config", copy.config, "--json")
-    assert (again.code, again.document["status"]) == (0, "nothing new")
-    assert again.document["champion"] is None
+    assert (standing(copy), history(copy)["champion"]) == ("rejected", None)
 
 
 def test_an_expired_candidate_cannot_be_approved_and_says_what_to_do(copy: Held) -> None:

@@ -6,6 +6,7 @@ from prefect import flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
 
+from flows.held import settle_held
 from flows.intake import take_in_contributions
 from flows.retrain import retrain
 from ladnn.config import ExperimentConfig
@@ -31,6 +32,7 @@ def monitor(experiment: dict[str, Any]) -> Monitored:
         experiment: values of an experiment configuration.
     """
     config = parse_config(experiment, "of the monitor flow")
+    settle_held()
     take_in_contributions(sweep=False)
     drift = look_for_drift(config)
     trigger = weigh(config, drift)

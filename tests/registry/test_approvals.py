@@ -205,6 +205,6 @@ def test_killed_at_every_write_of_an_approval_the_same_command_finishes_it(platf
         standings.append(status(platform))
 
     assert exit_codes[-1] == 0
-    assert standings == ["held", "approved", "approved", "promoted"]
+    assert (standings[0], standings[-1], set(standings[1:-1])) == ("held", "promoted", {"approved"})
     assert [record.by for record in promotions(platform.store)] == ["A. Person"]
     assert tags(tracking, platform)["ladnn.status"] == "promoted"

@@ -1,8 +1,7 @@
-"""Retrain and monitor on their schedules: two deployments of one process, one run of each at a time."""
+"""Retrain and monitor on their schedules: two deployments, served by one process; one retrain at a time."""
 
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
-from prefect.flows import Flow
 from prefect.schedules import Cron, Schedule
 
 from flows.monitor import WEEKLY, monitor
@@ -29,15 +28,17 @@ def serve_scheduled(experiment: ExperimentConfig) -> None:
     )
     say(f"serving monitor at {triggers.monitor!r} (UTC); stop with Ctrl-C")
     serve(
-        _deployment(retrain, WEEKLY, weekly, experiment=values, force=False, reason=SCHEDULED),
-        _deployment(monitor, "daily", daily, experiment=values),
+        RunnerDeployment.from_flow(
+            retrain,
+            name=WEEKLY,
+            schedule=weekly,
+            parameters={"experiment": values, "force": False, "reason": SCHEDULED},
+            concurrency_limit=1,
+        ),
+        RunnerDeployment.from_flow(monitor, name="daily", schedule=daily, parameters={"experiment": values}),
         pause_on_shutdown=False,
         print_starting_message=False,
     )
-
-
-def _deployment(flow: Flow, name: str, schedule: Schedule | None, **parameters: object) -> RunnerDeployment:  # type: ignore[type-arg]
-    return RunnerDeployment.from_flow(flow, name=name, parameters=parameters, schedule=schedule, concurrency_limit=1)
 
 
 def _cron(name: str, expression: str) -> Schedule:

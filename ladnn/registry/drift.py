@@ -6,12 +6,13 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ladnn.config_monitoring import DriftConfig
-from ladnn.dataset.version import DatasetVersion, load_manifest, load_version, rows_of
+from ladnn.dataset.split import Split
+from ladnn.dataset.version import load_manifest, load_version, rows_of
 from ladnn.governance.drift.comparison import Sides, Stream
 from ladnn.governance.drift.sample import FAMILIES, family_of, joined
 from ladnn.governance.drift.verdict import DriftRecord, StreamFacts, judge
@@ -28,6 +29,7 @@ from ladnn.store import ObjectStore, canonical_json, read_json, write_json_if_ab
 PREFIX = "drift/checks/"
 _REVISION = 1
 """Raised when the same data and limits would give another verdict."""
+_DEVELOPED_ON: tuple[Split, Split] = ("train", "validation")
 _SEED = 2020
 _WORKSPACE = "evidently"
 
@@ -52,14 +54,15 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
     promoted = required_champion(store)
     bundle = load_bundle(store, promoted.bundle_id)
     version = load_version(store, bundle.manifest.dataset_version)
-    reference = images_of_manifest(_developed_on(store, version))
-    new = new_images(store, version, list(load_manifest(store, version.id)["image"]))
+    manifest = load_manifest(store, version.id)
+    new = new_images(store, version, list(manifest["image"]))
     served = list(read_served(store, served_keys(store, config.served_days), bundle.id))
     check_id = _id(bundle, new, served, config)
     if store.exists(_record_key(check_id)):
         return DriftRecord.model_validate(read_json(store, _record_key(check_id)))
     new = new.sampled(config.max_images, _SEED)
-    streams = _streams(platform, bundle, version, (new, served), config, on_step)
+    streams = _streams(platform, bundle, manifest, (new, served), config, on_step)
+    developed_on = manifest["split"].isin(_DEVELOPED_ON)
     verdict, comparisons = judge(streams, config, _SEED)
     record = DriftRecord(
         id=check_id,
@@ -67,8 +70,8 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
         model_version=promoted.model_version,
         bundle_id=bundle.id,
         dataset_version=version.id,
-        n_reference_images=len(reference.digests),
-        n_reference_patients=len(set(reference.patients)),
+        n_reference_images=int(developed_on.sum()),
+        n_reference_patients=int(manifest.loc[developed_on, "group"].nunique()),
         config=config,
         streams=tuple(_facts(stream, sides, new) for stream, sides in streams.items()),
         verdict=verdict,
@@ -112,15 +115,10 @@ def log_check(store: ObjectStore, tracking: Tracking, record: DriftRecord) -> No
     tracking.finish(run_id)
 
 
-def _developed_on(store: ObjectStore, version: DatasetVersion) -> Any:
-    manifest = load_manifest(store, version.id)
-    return manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
-
-
 def _streams(
     platform: Platform,
     bundle: Bundle,
-    version: DatasetVersion,
+    manifest: pd.DataFrame,
     current: tuple[Images, Sequence[ServedPrediction]],
     config: DriftConfig,
     on_step: Steps,
@@ -130,11 +128,7 @@ def _streams(
     new, served = current
     if not new.digests and not served:
         return {}
-    manifest = load_manifest(store, version.id)
-    parts = [
-        images_of_manifest(rows_of(manifest, split)).sampled(config.max_images, _SEED)
-        for split in ("train", "validation")
-    ]
+    parts = [images_of_manifest(rows_of(manifest, split)).sampled(config.max_images, _SEED) for split in _DEVELOPED_ON]
     n_all = sum(len(part.digests) for part in (*parts, new))
     done = np.cumsum([0, *(len(part.digests) for part in (*parts, new))])
     train, validation, now = (

@@ -71,13 +71,15 @@ def draw(record: DriftRecord, streams: dict[Stream, Sides], workspace: Path | No
     """
     stream = next((item for item in record.verdict.streams if item in streams), next(iter(streams)))
     before, now = on_common_terms(streams[stream].reference, streams[stream].current)
-    facts = {item.name: item for item in record.properties if item.stream == stream and item.psi is not None}
+    of_stream = [item for item in record.properties if item.stream == stream]
+    facts = {item.name: item for item in of_stream if item.psi is not None}
+    n_apart = len(of_stream) - len(facts)
     ordered = [name for name in record.verdict.properties if name in facts]
     ordered += [name for name in facts if name not in ordered]
     n_drawn = len(ordered)
     while True:
         snapshot = _run(before, now, {name: facts[name].psi_noise for name in ordered[:n_drawn]})
-        page = Page(n_bytes=0, n_properties=len(facts), n_left_out=len(facts) - n_drawn)
+        page = Page(n_bytes=0, n_properties=len(of_stream), n_not_comparable=n_apart, n_left_out=len(facts) - n_drawn)
         data = _page(snapshot, record, stream, page)
         if len(data) <= record.config.max_html_bytes or n_drawn <= 1:
             break
@@ -159,19 +161,24 @@ def _page(snapshot: "Snapshot", record: DriftRecord, stream: Stream, page: Page)
 
 def _heading(record: DriftRecord, stream: Stream, page: Page) -> str:
     verdict = record.verdict
-    counts = "; ".join(f"{item.stream}: {item.n_images} images of {item.n_patients}" for item in record.streams)
-    left_out = (
+    units = {"contributions": "patients", "service": "requests"}
+    counts = "; ".join(
+        f"{item.stream}: {item.n_images} images of {item.n_patients} {units[item.stream]}" for item in record.streams
+    )
+    told = (
         f"{page.n_left_out} of {page.n_properties} properties, those that moved least, are left out to keep this page "
         f"under {record.config.max_html_bytes / 1e6:.1f} MB (drift.max_html_bytes); the record names all."
         if page.n_left_out
-        else f"All {page.n_properties} properties are drawn."
+        else f"{page.n_properties - page.n_not_comparable} of {page.n_properties} properties are drawn."
     )
+    if page.n_not_comparable:
+        told += f" Of {page.n_not_comparable} a side states too few values to draw."
     lines = [
         f"Reference: {record.n_reference_images} images of {record.n_reference_patients} patients of {record.dataset_version}, "
         f"on which model version {record.model_version} was developed. Current: {counts}. Checked {record.checked_at:%Y-%m-%d %H:%M} UTC.",
         "The verdict counts patients, site by site, and allows for the number of properties. Below: all sites together and "
         "every image by itself (population stability index), so single flags there may differ from the verdict.",
-        f"Drawn: {stream}. {left_out}",
+        f"Drawn: {stream}. {told}",
     ]
     moved = "".join(
         f"<li>{html.escape(item.scope)} ({item.basis}, {item.n_current_patients} patients against "
@@ -179,9 +186,9 @@ def _heading(record: DriftRecord, stream: Stream, page: Page) -> str:
         for item in record.comparisons
         if item.alarm
     )
-    told = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+    paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
     heading = f"<h2>Drift: {html.escape(verdict.action.value)}</h2><p>{html.escape(verdict.reason)}</p>"
-    return f"{heading}<ul>{moved}</ul>{told}"
+    return f"{heading}<ul>{moved}</ul>{paragraphs}"
 
 
 def _keep(snapshot: "Snapshot", record: DriftRecord, folder: Path) -> None:

@@ -72,6 +72,9 @@ class Page(BaseModel):
 
     n_bytes: int
     n_properties: int
+    """All of the stream that is drawn."""
+    n_not_comparable: int
+    """Properties of which a side states too few values for Evidently."""
     n_left_out: int
     """Properties that were left out to hold the limit of its size."""
 

@@ -13,6 +13,7 @@ from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import held_decision, settle
 from ladnn.registry.leftovers import finish_held
+from ladnn.registry.publication import publish
 from ladnn.registry.summary import RetrainSummary, begin_wait, open_holds, summarise
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import Plan, required_plan
@@ -33,8 +34,9 @@ def await_person(retrain_id: str) -> RetrainSummary:
 @task(cache_policy=NO_CACHE)
 def settle_held() -> None:
     """Carry out what persons answered and a crash broke off, and end what nobody answered in time."""
-    store = open_platform().store
-    for _, item in finish_held(store, _tracking()) if open_holds(store) else ():
+    platform = open_platform()
+    store, trusted = platform.store, platform.settings.trusted_keys()
+    for _, item in finish_held(store, _tracking(), trusted) if open_holds(store) else ():
         say(f"  {item.what}: {item.found}; {item.done}")
     if not owns_server(os.environ):
         end_suspended(store)
@@ -43,8 +45,11 @@ def settle_held() -> None:
 @task(cache_policy=NO_CACHE)
 def settle_one(retrain_id: str) -> bool:
     """Bring a held retrain to its end, unless it waits for a person; tell whether it has ended."""
-    store = open_platform().store
-    outcome = settle(store, _tracking(), held_decision(store, retrain_id))
+    platform = open_platform()
+    tracking, trusted = _tracking(), platform.settings.trusted_keys()
+    outcome = settle(platform.store, tracking, trusted, held_decision(platform.store, retrain_id))
+    if outcome is not None:
+        publish(platform.store, tracking, trusted, required_plan(platform.store, retrain_id))
     say(f"retrain {retrain_id}: {outcome.status if outcome else 'held'}")
     return outcome is not None
 
@@ -59,8 +64,10 @@ def report(retrain_id: str) -> RetrainSummary:
 @task(cache_policy=NO_CACHE)
 def hold(current: Plan, clock: StageClock) -> None:
     """Note that all is done but what a person decides."""
-    store = open_platform().store
-    retrain_runs.end(_tracking(), summarise(store, current))
+    platform, tracking = open_platform(), _tracking()
+    store = platform.store
+    retrain_runs.end(tracking, summarise(store, current))
+    publish(store, tracking, platform.settings.trusted_keys(), current)
     begin_wait(store, current.retrain_id, clock.times())
 
 

@@ -39,10 +39,12 @@ from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
+from ladnn.registry.changes import changes_of
 from ladnn.registry.data_facts import gather_data_facts
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion, promotions, withdrawal
+from ladnn.registry.publication import publish
 from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.serving_check import check_serving
 from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
@@ -193,9 +195,10 @@ def validate_and_select(current: Plan) -> Validated:
 @task(cache_policy=NO_CACHE)
 def bundle_candidate(current: Plan, candidate: Validated, version: DatasetVersion) -> str:
     """Write the candidate's bundle: from here on, what is measured is what would be served."""
-    store = open_platform().store
-    trained = required_trained(store, current.retrain_id, candidate.variant.name)
-    return assemble_bundle(store, current, trained, candidate, synthetic=version.synthetic)
+    platform = open_platform()
+    trained = required_trained(platform.store, current.retrain_id, candidate.variant.name)
+    key = platform.settings.signing_key()
+    return assemble_bundle(platform.store, current, trained, candidate, key, synthetic=version.synthetic)
 
 
 @task(cache_policy=NO_CACHE)
@@ -203,7 +206,8 @@ def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> Te
     """Open the test set, once, for candidate and champion; log all that was measured, with figures."""
     platform, tracking = open_platform(), _tracking()
     store, run_id = platform.store, tracking.parent_run(current.retrain_id, {})
-    result = open_test_set(store, current, version, bundle_id, platform.settings.cache)
+    trusted = platform.settings.trusted_keys()
+    result = open_test_set(store, current, version, bundle_id, trusted, platform.settings.cache)
     retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
     return result
 
@@ -211,15 +215,19 @@ def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> Te
 @task(cache_policy=NO_CACHE)
 def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: ShortcutAudit) -> Decision:
     """Run the gates and record the decision."""
-    tracking, store = _tracking(), open_platform().store
+    tracking, platform = _tracking(), open_platform()
+    store, trusted = platform.store, platform.settings.trusted_keys()
     acceptance = read_acceptance(store, current.dataset_version)
+    champion_id = test.champion.bundle_id if test.champion else None
+    changes = changes_of(store, test.candidate_bundle, champion_id, trusted)
     withdrawn = withdrawal(promotions(store), test.candidate_bundle)
     evidence = Evidence(
         test=test.evidence,
         audit=audit,
         acceptance=acceptance,
-        data=gather_data_facts(store, current),
-        serving=check_serving(store, current, test.candidate_bundle),
+        changes=changes,
+        data=gather_data_facts(store, current, trusted),
+        serving=check_serving(store, current, test.candidate_bundle, trusted),
         withdrawn=withdrawn,
     )
     config = current.config
@@ -242,7 +250,8 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
 def make_challenger(decision: Decision, test: TestResult) -> None:
     """Register a candidate that waits for a person, so that it can be looked at; one that was overtaken ends anyway."""
     with suppress(PromotionConflictError):
-        challenge(open_platform().store, _tracking(), decision, test)
+        platform = open_platform()
+        challenge(platform.store, _tracking(), platform.settings.trusted_keys(), decision, test)
 
 
 @task(cache_policy=NO_CACHE)
@@ -251,11 +260,12 @@ def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
 
     Where the champion changed meanwhile, the retrain ends without a verdict and the next one measures anew.
     """
-    store = open_platform().store
     if decision.outcome == "reject":
         return None
+    platform = open_platform()
+    store, trusted = platform.store, platform.settings.trusted_keys()
     try:
-        return promote_challenger(store, _tracking(), decision, test, by="gates", reason="all gates passed")
+        return promote_challenger(store, _tracking(), trusted, decision, test, by="gates", reason="all gates passed")
     except PromotionConflictError:
         finish_retrain(store, decision.retrain_id, "superseded", None, ())
         raise
@@ -264,9 +274,11 @@ def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
 @task(cache_policy=NO_CACHE)
 def conclude(current: Plan, decision: Decision, model_version: str | None, clock: StageClock) -> RetrainSummary:
     """End the retrain, in the store last of all."""
-    store, tracking = open_platform().store, _tracking()
+    platform, tracking = open_platform(), _tracking()
+    store = platform.store
     status: Status = "rejected" if decision.outcome == "reject" else "promoted"
     retrain_runs.end(tracking, summarise(store, current, status))
+    publish(store, tracking, platform.settings.trusted_keys(), current)
     finish_retrain(store, current.retrain_id, status, model_version, clock.times())
     say(f"retrain {current.retrain_id}: {status}")
     return summarise(store, current)

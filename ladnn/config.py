@@ -6,20 +6,19 @@ in `ladnn.settings`.
 
 import hashlib
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ladnn.config_gates import GateConfig
 from ladnn.config_monitoring import DriftConfig, TriggerConfig
-from ladnn.config_section import Section as _Section
+from ladnn.config_section import Section
+from ladnn.envelope import Envelope, flat_values
 from ladnn.errors import ConfigError
-
-Gamma = Annotated[float, Field(gt=0, le=10)]
-"""A power of grey levels as a share of white; below 1 it brightens."""
+from ladnn.training_config import TrainingConfig
 
 
-class Variant(_Section):
+class Variant(Section):
     """A backbone with its task."""
 
     backbone: str
@@ -40,7 +39,7 @@ class Variant(_Section):
         return self.group if self.seed is None else f"{self.group}-seed{self.seed}"
 
 
-class Cut(_Section):
+class Cut(Section):
     """Contributions of a span of days; a side that is None is open."""
 
     after: date | None = Field(default=None, strict=False)
@@ -67,7 +66,7 @@ CUTS = {"D0": Cut(until=_D0_ENDS), "D0+D1": Cut(until=_D1_ENDS), "D1": Cut(after
 """The cuts of the paper, by contribution date; they are always known."""
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which records enter a dataset version."""
 
     synthetic: bool = False
@@ -102,84 +101,7 @@ class DataConfig(_Section):
         return f"there is no cut {name!r}; known cuts are {', '.join(sorted(self.cuts))}"
 
 
-class Augmentation(_Section):
-    """How far a training image is varied, at random; `enabled = false` shows it as it is."""
-
-    enabled: bool = True
-    scale: float = Field(default=0.2, ge=0, lt=1)
-    """Largest relative change of the magnification (authors' released code)."""
-    shear: float = Field(default=0.2, ge=0, lt=1.5)
-    """Largest shear, in radians to either side (authors' released code)."""
-    mirror: bool = True
-    """Mirror half of the images left to right (authors' released code)."""
-    rotation_deg: float = Field(default=10, ge=0, le=180)
-    """Largest rotation to either side: a patient does not lie quite straight."""
-    translation: float = Field(default=0.05, ge=0, le=1)
-    """Largest shift, as a share of the image's side."""
-    contrast: float = Field(default=0.2, ge=0, lt=1)
-    """Largest relative change of the contrast about the mean grey: window settings differ between hospitals."""
-    brightness: float = Field(default=0.1, ge=0, lt=1)
-    """Largest change of the brightness, as a share of white."""
-    gamma: float = Field(default=0.25, ge=0, lt=5)
-    """Largest change of the natural logarithm of gamma."""
-
-
-class TrainingConfig(_Section):
-    """How a variant is trained."""
-
-    epochs: int = Field(default=12, ge=1, le=1000)
-    """Passes over the training part."""
-    batch_size: int = Field(default=32, ge=2, le=4096)
-    """Images a step."""
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
-    """Peak learning rate, reached after the warm-up."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """What follows the warm-up: half a cosine to zero, or the peak to the end."""
-    warmup_epochs: float = Field(default=1.0, ge=0)
-    """Epochs of linear warm-up."""
-    backbone_rate: float = Field(default=1.0, ge=0, le=1)
-    """The backbone's learning rate as a share of the heads'."""
-    frozen_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the convolutions in use, from the input on, that stay as ImageNet left them, with batch norm."""
-    frozen_batch_norm: bool = False
-    """Normalise by ImageNet's means and variances, not by each batch's; scales and shifts are learned. Not with random weights."""
-    frozen_epochs: int = Field(default=0, ge=0)
-    """First epochs in which only the heads learn: the backbone stays as it is, its batch-norm statistics too."""
-    weight_decay: float = Field(default=1e-2, ge=0, lt=1)
-    """Decoupled weight decay (AdamW) of the convolution and linear weights."""
-    diagnosis_weight: float = Field(default=5.0, gt=0)
-    """Weight of the diagnosis loss; 5 in the authors' released code."""
-    lesion_weight: float = Field(default=1.0, gt=0)
-    """Weight of the lesion loss; 1 in the authors' released code."""
-    lesion_mask: Literal["unknown", "unnamed"] = "unknown"
-    """`unknown` leaves unknown lesions out of the loss; `unnamed` also all lesions of images that name none, as the authors."""
-    label_smoothing: float = Field(default=0.05, ge=0, lt=0.5)
-    """Targets become smoothing/2 and 1 - smoothing/2."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Drop-out before the heads."""
-    pooling: Literal["average", "statistics"] = "average"
-    """What heads see: means of the last maps, or statistics by region of maps from the middle on."""
-    head_penalty: float = Field(default=0.03, gt=0)
-    """Heads of statistics start as logistic regressions: half of this times their squared weights adds to their mean loss."""
-    size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)
-    """Side of the network's input; None takes that of its ImageNet training."""
-    channel_gamma: tuple[Gamma, Gamma, Gamma] = Field(default=(1, 1, 1), strict=False)
-    """Powers of the grey that red, green and blue show: (0.6, 1, 1.6) is a brighter, the plain and a darker tone of a slice."""
-    canonical_form: bool = False
-    """Show the network the lung field alone, in a standard frame and grey: less of a shortcut, and less of the picture."""
-    weights: Literal["imagenet", "random"] = "imagenet"
-    """What training begins with; `random` is only meant for tests of the machinery."""
-    augmentation: Augmentation = Augmentation()
-    """Random variations of the training images."""
-    checkpoint_minutes: float = Field(default=10, gt=0)
-    """Longest work that a killed training loses; a checkpoint is written at the end of each epoch, too."""
-    processes: int | None = Field(default=None, ge=1, le=64)
-    """Processes that share each batch; None takes one for each GPU of the machine, without a GPU a single one."""
-    compile: bool = False
-    """Let torch compile the network: minutes before the first step, then faster ones on recent GPUs."""
-
-
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """How metrics and their intervals are computed."""
 
     target_sensitivity: float = Field(default=0.9, gt=0, lt=1)
@@ -195,7 +117,7 @@ class EvaluationConfig(_Section):
 Policy = Literal["automatic", "approval"]
 
 
-class PromotionConfig(_Section):
+class PromotionConfig(Section):
     """Who promotes a candidate that no gate rejects."""
 
     policy: Policy = "automatic"
@@ -204,7 +126,7 @@ class PromotionConfig(_Section):
     """How long a person may take to answer; after that the candidate has expired."""
 
 
-class ProbeLimits(_Section):
+class ProbeLimits(Section):
     """Limits of one shortcut probe, held against the bounds of its AUROC."""
 
     amber: float = Field(default=0.60, gt=0.5, lt=1)
@@ -219,7 +141,7 @@ class ProbeLimits(_Section):
         return self
 
 
-class AuditConfig(_Section):
+class AuditConfig(Section):
     """How well the diagnosis may be predicted without the disease."""
 
     n_folds: int = Field(default=5, ge=2, le=20)
@@ -236,7 +158,7 @@ class AuditConfig(_Section):
     """Grey levels and sharpness of whole pictures; wider, because lung disease moves them, too."""
 
 
-class ExperimentConfig(_Section):
+class ExperimentConfig(Section):
     """One experiment: what is trained on what, and what it must reach."""
 
     seed: int = Field(default=2020, ge=0, lt=2**32)
@@ -257,6 +179,16 @@ class ExperimentConfig(_Section):
     """When new images count as other than those that the champion learned from."""
     triggers: TriggerConfig = TriggerConfig()
     """What sets off a retrain."""
+    envelope: Envelope = Envelope()
+    """What may change against the champion without a person."""
+
+    @model_validator(mode="after")
+    def _check_envelope(self) -> Self:
+        numbers = {name for name, value in flat_values(self.model_dump()) if type(value) in (int, float)}
+        unknown = sorted(self.envelope.ranges.keys() - numbers)
+        if unknown:
+            raise ValueError(f"envelope.ranges: these are no numbers of an experiment: {', '.join(unknown)}")
+        return self
 
     @field_validator("variants")
     @classmethod

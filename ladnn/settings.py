@@ -6,7 +6,7 @@ What an experiment is belongs to `ladnn.config`. Secrets are never printed.
 import os
 import re
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ladnn.errors import SettingsError
+from ladnn.signing import SigningKey, TrustedKeys, split_keys
 
 _SHORTEST_KEY = 16
 _PLACEHOLDER = re.compile(r"change.?me|default|placeholder", re.IGNORECASE)
@@ -32,6 +33,8 @@ class Settings:
     s3_secret_access_key: str | None = field(default=None, repr=False)
     s3_region: str | None = None
     _pseudonym_key: str | None = field(default=None, repr=False)
+    _signing_key: str | None = field(default=None, repr=False)
+    _trusted_keys: str | None = None
 
     @property
     def cache(self) -> Path:
@@ -69,7 +72,50 @@ class Settings:
                 "LADNN_PSEUDONYM_KEY is not set, but LADNN_STORE_URL names a shared store; "
                 "set the same long random secret on every host"
             )
-        return _own_key(self.home / "pseudonym.key")
+        key = _own_key(self.home / "pseudonym.key", lambda: secrets.token_hex(32)).encode()
+        if len(key) < _SHORTEST_KEY:
+            raise SettingsError(
+                f"{self.home / 'pseudonym.key'} holds no whole key; restore it from backup, "
+                "or known patients get other pseudonyms"
+            )
+        return key
+
+    @property
+    def can_sign(self) -> bool:
+        """True where there is a signing key, or one is made when it is needed."""
+        return self.embedded or self._signing_key is not None
+
+    def signing_key(self) -> SigningKey:
+        """Return the private key that signs bundles; an embedded installation makes its own once.
+
+        Raises:
+            SettingsError: LADNN_SIGNING_KEY is no key, or not set where the store is shared.
+        """
+        if self._signing_key is not None:
+            return SigningKey.read(_key_or_file(self._signing_key, "LADNN_SIGNING_KEY"), "LADNN_SIGNING_KEY")
+        if not self.embedded:
+            raise SettingsError(
+                "LADNN_SIGNING_KEY is not set, but LADNN_STORE_URL names a shared store; `ladnn keys --new` makes a key: "
+                "set it on the hosts that retrain, and the public one in LADNN_TRUSTED_KEYS on those that only serve"
+            )
+        return SigningKey.read(
+            _own_key(self._own_signing_key, lambda: SigningKey.new().text), str(self._own_signing_key)
+        )
+
+    def trusted_keys(self) -> TrustedKeys:
+        """Return the keys whose bundles are accepted: those of LADNN_TRUSTED_KEYS and this installation's own, if any.
+
+        Raises:
+            SettingsError: something listed is no key.
+        """
+        listed = _key_or_file(self._trusted_keys, "LADNN_TRUSTED_KEYS") if self._trusted_keys else ""
+        has_own = self._signing_key is not None or (self.embedded and self._own_signing_key.exists())
+        own = [self.signing_key().public] if has_own else []
+        return TrustedKeys.read([*split_keys(listed), *own], "LADNN_TRUSTED_KEYS")
+
+    @property
+    def _own_signing_key(self) -> Path:
+        return self.home / "signing.key"
 
 
 def default_home() -> Path:
@@ -78,9 +124,9 @@ def default_home() -> Path:
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read LADNN_HOME, LADNN_STORE_URL, LADNN_WEIGHTS_URL, LADNN_TRACKING_URI, LADNN_PSEUDONYM_KEY and S3's variables.
+    """Read LADNN_HOME, LADNN_STORE_URL, LADNN_WEIGHTS_URL, LADNN_TRACKING_URI, the keys and S3's variables.
 
-    Those are LADNN_S3_ENDPOINT_URL and AWS_*.
+    Keys are LADNN_PSEUDONYM_KEY, LADNN_SIGNING_KEY and LADNN_TRUSTED_KEYS; S3's are LADNN_S3_ENDPOINT_URL and AWS_*.
 
     Without any of them everything lives under `~/.ladnn` and no server is needed. An empty one counts as not set.
 
@@ -106,30 +152,40 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         s3_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
         s3_region=values.get("AWS_REGION") or values.get("AWS_DEFAULT_REGION"),
         _pseudonym_key=values.get("LADNN_PSEUDONYM_KEY"),
+        _signing_key=values.get("LADNN_SIGNING_KEY"),
+        _trusted_keys=values.get("LADNN_TRUSTED_KEYS"),
     )
 
 
-def _own_key(path: Path) -> bytes:
+def _key_or_file(value: str, variable: str) -> str:
+    """Return the text of a variable, or of the file that it names by an absolute path."""
+    if not value.startswith(("/", "~")):
+        return value
+    try:
+        return Path(value).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{variable} names {value}, which cannot be read as text; name a file with the key"
+        ) from error
+
+
+def _own_key(path: Path, make: Callable[[], str]) -> str:
+    """Return what a key file of this installation holds, made once by whichever process comes first."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _make_key(path)
-        key = path.read_bytes()
+            _write_key(path, make())
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise SettingsError(f"cannot keep {path}: {error.strerror}; set LADNN_HOME to a folder of this user") from error
-    if len(key) < _SHORTEST_KEY:
-        raise SettingsError(
-            f"{path} holds no whole key; restore it from backup, or known patients get other pseudonyms"
-        )
-    return key
 
 
-def _make_key(path: Path) -> None:
+def _write_key(path: Path, key: str) -> None:
     draft = path.with_name(f".{path.name}.{uuid4().hex}")
     draft.touch(mode=0o600)
     try:
         with draft.open("w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
+            file.write(key)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

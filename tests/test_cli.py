@@ -83,8 +83,10 @@ def test_predictions_as_json_are_one_list_with_everything_of_each_image(home, im
     assert [set(answer) for answer in answers] == [{"image", "probability", "decision", "lesions", "model_version"}] * 2
     assert [answer["image"] for answer in answers] == [str(images / "a.png"), str(images / "b b.png")]
     assert [tuple(sorted(answer["lesions"])) for answer in answers] == [tuple(sorted(LESIONS))] * 2
-    store = type(trained_platform)(home, "", "").store
-    expected = load_champion(store).predict([(images / name).read_bytes() for name in ("a.png", "b b.png")])
+    promoted = type(trained_platform)(home, "", "")
+    expected = load_champion(promoted.store, promoted.trusted).predict(
+        [(images / name).read_bytes() for name in ("a.png", "b b.png")]
+    )
     for answer, prediction in zip(answers, expected, strict=True):
         assert answer["probability"] == pytest.approx(prediction.probability, abs=1e-6)
         assert (answer["decision"], answer["model_version"]) == (prediction.decision, "1")

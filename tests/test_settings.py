@@ -9,6 +9,7 @@ import pytest
 
 from ladnn.errors import SettingsError
 from ladnn.settings import Settings, read_settings, silence_services
+from ladnn.signing import SigningKey
 
 KEY = "q7rT-0mX2-vLp9-ZkWd"
 SHARED = {"LADNN_STORE_URL": "s3://bucket/lab"}
@@ -113,6 +114,60 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SettingsError, match="LADNN_HOME"):
         own_key(str(tmp_path / "file" / "home"))
+
+
+def test_a_signing_key_of_its_own_is_made_once_and_trusted(tmp_path: Path) -> None:
+    settings = read_settings({"LADNN_HOME": str(tmp_path / "home")})
+    assert settings.trusted_keys().keys == ()
+    assert not (tmp_path / "home").exists(), "whoever only serves makes no key"
+    key = settings.signing_key()
+    assert settings.signing_key().text == key.text
+    assert settings.trusted_keys().keys == (key.public,)
+    (path,) = (tmp_path / "home").iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("torn", [b"", b"ed25519-private:AAAA", b"\x80\xff"])
+def test_a_torn_signing_key_is_refused(tmp_path: Path, torn: bytes) -> None:
+    (tmp_path / "signing.key").write_bytes(torn)
+    with pytest.raises(SettingsError, match=r"signing.key holds no ed25519-private"):
+        read_settings({"LADNN_HOME": str(tmp_path)}).signing_key()
+
+
+def test_with_a_shared_store_the_signing_key_must_be_given_and_serving_needs_none() -> None:
+    key, old = SigningKey.new(), SigningKey.new()
+    with pytest.raises(SettingsError, match="LADNN_SIGNING_KEY is not set"):
+        read_settings(SHARED).signing_key()
+    serving = read_settings(SHARED | {"LADNN_TRUSTED_KEYS": f"{key.public}, {old.public}"})
+    assert serving.trusted_keys().keys == (key.public, old.public)
+    assert not serving.can_sign
+    retraining = read_settings(SHARED | {"LADNN_SIGNING_KEY": key.text, "LADNN_TRUSTED_KEYS": old.public})
+    assert retraining.signing_key().text == key.text
+    assert retraining.trusted_keys().keys == (old.public, key.public)
+    assert key.text not in repr(retraining)
+
+
+def test_keys_may_stand_in_files(tmp_path: Path) -> None:
+    key, old = SigningKey.new(), SigningKey.new()
+    (tmp_path / "private").write_text(key.text + "\n")
+    (tmp_path / "public").write_text(f"{old.public}  # until March\n\n{key.public}\n")
+    files = {"LADNN_SIGNING_KEY": str(tmp_path / "private"), "LADNN_TRUSTED_KEYS": str(tmp_path / "public")}
+    settings = read_settings(SHARED | files)
+    assert settings.signing_key().text == key.text
+    assert settings.trusted_keys().keys == (old.public, key.public)
+    with pytest.raises(SettingsError, match=r"LADNN_SIGNING_KEY names .*none"):
+        read_settings(SHARED | {"LADNN_SIGNING_KEY": str(tmp_path / "none")}).signing_key()
+
+
+def test_a_wrong_key_is_refused_and_not_shown() -> None:
+    key = SigningKey.new()
+    for wrong in ("hunter2", "ed25519-private:hunter2", key.public, key.text[:-1]):
+        with pytest.raises(SettingsError, match="LADNN_SIGNING_KEY holds no") as caught:
+            read_settings(SHARED | {"LADNN_SIGNING_KEY": wrong}).signing_key()
+        assert wrong not in str(caught.value)
+    with pytest.raises(SettingsError, match="LADNN_TRUSTED_KEYS holds a private key") as caught:
+        read_settings(SHARED | {"LADNN_TRUSTED_KEYS": key.text}).trusted_keys()
+    assert key.text not in str(caught.value)
 
 
 def test_repr_hides_secrets() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from factories import TODAY
 
-from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, TrainingConfig, Variant
+from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, Variant
 from ladnn.config_gates import GateConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
@@ -23,8 +23,10 @@ from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.promotion import Promotion, Proposal, champion, promote
 from ladnn.retrain import Plan, plan_retrain, read_plan
 from ladnn.settings import Settings, read_settings
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, open_store
 from ladnn.training.result import Trained, read_trained
+from ladnn.training_config import TrainingConfig
 
 VARIANT = "efficientnet_lite0-ladnn"
 N_PATIENTS = 16
@@ -59,6 +61,10 @@ class TrainedPlatform:
         return open_store(self.settings.store_url)
 
     @property
+    def trusted(self) -> TrustedKeys:
+        return self.settings.trusted_keys()
+
+    @property
     def plan(self) -> Plan:
         plan = read_plan(self.store, self.retrain_id)
         assert plan is not None
@@ -85,7 +91,9 @@ class TrainedPlatform:
     def another_bundle(self, threshold: float) -> str:
         """Bundle the same weights at another operating point."""
         validated = self.validated.model_copy(update={"threshold": threshold})
-        return assemble_bundle(self.store, self.plan, self.trained, validated, synthetic=True)
+        return assemble_bundle(
+            self.store, self.plan, self.trained, validated, self.settings.signing_key(), synthetic=True
+        )
 
     def promote(self, bundle_id: str, model_version: str, *, synthetic: bool = True) -> Promotion:
         """Append a record to the promotion log, without MLflow."""
@@ -152,5 +160,5 @@ def _build(home: Path) -> dict[str, str]:
     finally:
         torch.set_num_threads(n_threads)
     validated = validate_variant(store, plan, VARIANT, settings.cache)
-    bundle_id = assemble_bundle(store, plan, trained, validated, synthetic=True)
+    bundle_id = assemble_bundle(store, plan, trained, validated, settings.signing_key(), synthetic=True)
     return {"retrain_id": plan.retrain_id, "bundle_id": bundle_id}

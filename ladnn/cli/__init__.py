@@ -17,11 +17,13 @@ from ladnn.cli import (
     dataset,
     drift,
     evaluation,
+    keys,
     label_changes,
     labels,
     models,
     promotions,
     quarantine,
+    records,
     reproduce,
     test_sets,
     waiting,
@@ -61,6 +63,10 @@ app.command()(waiting.waiting)
 app.command()(promotions.promote)
 app.command()(promotions.rollback)
 app.command()(promotions.reconcile)
+app.command()(records.decision)
+app.command()(records.card)
+app.command()(keys.verify)
+app.command()(keys.keys)
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "mlflow", "prefect"), "all"),

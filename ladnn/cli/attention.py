@@ -46,7 +46,8 @@ def pointing(
     from ladnn.registry.named_models import CHAMPION
     from ladnn.statistics import Bootstrap
 
-    sources = attention_sources(open_platform().store, models or [CHAMPION])
+    platform = open_platform()
+    sources = attention_sources(platform.store, models or [CHAMPION], platform.settings.trusted_keys())
     shown = list(outlined_phantoms(seed, patients, slices))
     sampling = Bootstrap(n_replicates=1000, confidence=0.95, seed=seed)
     looks = {}
@@ -75,7 +76,8 @@ def panel(
     from ladnn.evaluation.figures.attention_panel import attention_panel
     from ladnn.registry.attention_sources import attention_sources
 
-    sources = attention_sources(open_platform().store, [against, model] if against else [model])
+    platform, names = open_platform(), [against, model] if against else [model]
+    sources = attention_sources(platform.store, names, platform.settings.trusted_keys())
     shown = _slices(images or [], phantoms)
     with progress_bar("panel: slices") as bar:
         rows = []

@@ -20,7 +20,8 @@ def predict(
     """Score images with the promoted model."""
     from ladnn.serving.predictor import load_champion
 
-    predictor = load_champion(open_platform().store)
+    platform = open_platform()
+    predictor = load_champion(platform.store, platform.settings.trusted_keys())
     results: list[dict[str, Any]] = []
     for image in images:
         try:
@@ -56,9 +57,10 @@ def evaluate(
     from ladnn.registry.named_models import CHAMPION, named_models
     from ladnn.serving.assessment import assess
 
-    store = open_platform().store
+    platform = open_platform()
+    store, trusted = platform.store, platform.settings.trusted_keys()
     with progress_bar("evaluate: images and models") as bar:
-        assessed = assess(store, named_models(store, model or [CHAMPION]), images, labels, bar)
+        assessed = assess(store, named_models(store, model or [CHAMPION], trusted), images, labels, bar)
     for item in assessed.models[0].skipped:
         say(f"skipped: {item.image}: {item.reason}")
     if as_json:
@@ -77,7 +79,8 @@ def serve(
     """Serve the promoted model over HTTP; a promotion is picked up while serving."""
     from ladnn.serving.web import run
 
-    run(open_platform().store, host, port, keep_log=log)
+    platform = open_platform()
+    run(platform.store, platform.settings.trusted_keys(), host, port, keep_log=log)
 
 
 def _print_predictions(results: Sequence[dict[str, Any]]) -> None:

@@ -34,12 +34,15 @@ def promote(
     It is refused where another model became champion since it was measured.
     """
     from ladnn.registry.promote_named import promote_named
+    from ladnn.registry.publication import publish
     from ladnn.registry.tracking import open_tracking
+    from ladnn.retrain import required_plan
 
     platform = open_platform()
     with results_only_on_stdout():
-        tracking = open_tracking(platform.settings)
-        record = promote_named(platform.store, tracking, model, by=by, reason=reason)
+        tracking, trusted = open_tracking(platform.settings), platform.settings.trusted_keys()
+        record = promote_named(platform.store, tracking, trusted, model, by=by, reason=reason)
+        publish(platform.store, tracking, trusted, required_plan(platform.store, record.retrain_id))
     if as_json:
         emit(record)
     else:
@@ -65,7 +68,7 @@ def rollback(
     from ladnn.registry.rollback import roll_back
 
     platform = open_platform()
-    record = roll_back(platform.store, by=by, reason=reason, version=version)
+    record = roll_back(platform.store, platform.settings.trusted_keys(), by=by, reason=reason, version=version)
     if not as_json:
         typer.echo(f"champion is model version {record.model_version} again (record {record.number}, by {record.by})")
     with results_only_on_stdout():

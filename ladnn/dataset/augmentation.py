@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from ladnn.config import Augmentation
+from ladnn.training_config import Augmentation
 
 _N_AFFINE = 6
 

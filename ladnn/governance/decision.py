@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import Policy, PromotionConfig
 from ladnn.config_gates import GateConfig
+from ladnn.governance.change_control import ChangeSheet
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.governance.gates.run import run_gates
 from ladnn.governance.gates.verdicts import GateResult, Verdict, overall
@@ -35,6 +36,8 @@ class Decision(BaseModel):
     policy: Policy
     gates: tuple[GateResult, ...]
     reasons: tuple[str, ...]
+    changes: ChangeSheet | None = None
+    """Change-control sheet; None where it was decided before there was one."""
     decided_at: datetime
     expires_at: datetime | None
     """When a hold that nobody answered has expired."""
@@ -74,6 +77,7 @@ def decide(
         policy=promotion.policy,
         gates=gates,
         reasons=reasons,
+        changes=evidence.changes,
         decided_at=decided_at,
         expires_at=decided_at + timedelta(hours=promotion.approval_hours) if outcome == "hold" else None,
     )

@@ -9,12 +9,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ladnn.config import TrainingConfig, Variant
+from ladnn.config import Variant
 from ladnn.labels import LESIONS
 from ladnn.model.backbones import backbone
 from ladnn.model.pooling import Embedding, StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
+from ladnn.training_config import TrainingConfig
 
 
 class LADNN(nn.Module):

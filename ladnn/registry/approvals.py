@@ -26,6 +26,7 @@ from ladnn.registry.summary import (
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import required_plan
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
@@ -61,11 +62,11 @@ def give_answer(store: ObjectStore, decision: Decision, verdict: Given, by: str,
     return answer(store, decision, verdict, by, reason)
 
 
-def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcome | None:
+def settle(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decision: Decision) -> Outcome | None:
     """Bring a held retrain to its end; None while it waits for a person.
 
     Raises:
-        BundleError: the bundle or its upload is damaged.
+        BundleError: the bundle or its upload is damaged, or no trusted key signed it.
         TrackingError: MLflow cannot be used.
     """
     retrain_id = decision.retrain_id
@@ -75,7 +76,7 @@ def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcom
     state = standing(store, decision)
     if state == "held":
         return None
-    status = state if state != "approved" else _promoted(store, tracking, decision)
+    status = state if state != "approved" else _promoted(store, tracking, trusted, decision)
     held, version = read_held(store, retrain_id), promoted_version(store, retrain_id)
     retrain_runs.end(tracking, summarise(store, required_plan(store, retrain_id), status))
     ended = finish_retrain(store, retrain_id, status, version, held.stages if held else ())
@@ -86,10 +87,10 @@ def settle(store: ObjectStore, tracking: Tracking, decision: Decision) -> Outcom
     return ended
 
 
-def _promoted(store: ObjectStore, tracking: Tracking, decision: Decision) -> Status:
+def _promoted(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decision: Decision) -> Status:
     given, test = required_answer(store, decision.retrain_id), required_test_result(store, decision.retrain_id)
     try:
-        promote_challenger(store, tracking, decision, test, by=given.by, reason=given.reason)
+        promote_challenger(store, tracking, trusted, decision, test, by=given.by, reason=given.reason)
     except PromotionConflictError:
         if is_overtaken(store, decision):
             return "superseded"

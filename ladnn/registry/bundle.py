@@ -1,16 +1,20 @@
 """The bundle: all that serves a model, content-addressed, without a pickle.
 
-`bundles/<id>/bundle.json` names the other files with their digests and is written last; the id is its own digest.
+`bundles/<id>/bundle.json` names the other files with their digests and is written last; the id is its own digest, and
+`bundle.sig` is its Ed25519 signature. Bytes are parsed after they are verified, never before: first the signature, then
+the digest of each file.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -25,17 +29,42 @@ from ladnn.labels import LABELS
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.phantoms.study import generate_study
-from ladnn.retrain import Plan
+from ladnn.registry.promotion import champion
+from ladnn.retrain import Plan, keep
+from ladnn.signing import SigningKey, TrustedKeys
 from ladnn.store import ObjectStore, canonical_json
+from ladnn.training.provenance import Provenance
 from ladnn.training.result import Trained, read_file
 
 PREFIX = "bundles/"
-MANIFEST = "bundle.json"
+MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
 GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensors"
 _GOLDEN_TOLERANCE = 1e-3
 """Largest difference of logits to the golden outputs: room for another CPU's rounding, not for another model."""
 _N_GOLDEN = 4
 _REMEDY = "restore it or promote another version"
+_UNSIGNED = f"restore its {SIGNATURE}, promote another version, or retrain with --force"
+_UNKNOWN_SIGNER = (
+    "if your own installation made it, add the public key that `ladnn keys` shows there to LADNN_TRUSTED_KEYS; else do not "
+    "use it: promote another version, or retrain with --force"
+)
+
+
+class Lineage(BaseModel):
+    """Where a model comes from.
+
+    Attributes:
+        parent: bundle that was champion when this candidate was bundled; None for a first one.
+        provenance: code, libraries and device that trained it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retrain_id: str
+    parent: str | None
+    seed: int
+    n_train_images: int
+    provenance: Provenance | None
 
 
 class BundleManifest(BaseModel):
@@ -43,7 +72,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["ladnn-bundle/2"] = "ladnn-bundle/2"
+    format: Literal["ladnn-bundle/3"] = "ladnn-bundle/3"
     intended_use: str = (
         "Research and decision support: one axial chest CT slice in lung window, 8-bit grey; not a diagnosis by itself."
     )
@@ -58,6 +87,7 @@ class BundleManifest(BaseModel):
     dataset_version: str
     synthetic: bool
     """True if it was trained on phantoms."""
+    lineage: Lineage
     config: ExperimentConfig
     ladnn_version: str
     validation: Scores
@@ -66,15 +96,15 @@ class BundleManifest(BaseModel):
 
 
 class Bundle:
-    """A bundle, loaded and checked: digests of all files, golden outputs reproduced."""
+    """A bundle, loaded and checked: signature, digests of all files, golden outputs reproduced."""
 
-    def __init__(self, bundle_id: str, manifest: BundleManifest, files: dict[str, bytes]) -> None:
-        """Check the files against the manifest and load the graph.
+    def __init__(self, bundle_id: str, manifest: BundleManifest, files: dict[str, bytes], signed_by: str) -> None:
+        """Check the files against the manifest, whose signature has been verified, and load the graph.
 
         Raises:
             BundleError: a file is changed, or the graph does not fit or does not reproduce the golden outputs.
         """
-        self.id, self.manifest, self.files = bundle_id, manifest, files
+        self.id, self.manifest, self.files, self.signed_by = bundle_id, manifest, files, signed_by
         for name, digest in manifest.files.items():
             if hashlib.sha256(files[name]).hexdigest() != digest:
                 raise BundleError(f"file {name} of bundle {bundle_id} was changed; {_REMEDY}")
@@ -84,8 +114,8 @@ class Bundle:
                 f"the graph of bundle {bundle_id} takes {self.graph.size_px} px and has {self.graph.n_outputs} outputs, "
                 f"the bundle states {manifest.preprocessing.size_px} px and {len(LABELS)}; {_REMEDY}"
             )
-        golden = load_tensors(files[GOLDEN])
-        difference = np.abs(self.graph.logits(golden["pixels"]) - golden["logits"]).max()
+        pixels, logits = _read_golden(bundle_id, files[GOLDEN])
+        difference = np.abs(self.graph.logits(pixels) - logits).max()
         if not difference <= _GOLDEN_TOLERANCE:  # NaN fails too
             raise BundleError(
                 f"bundle {bundle_id} does not reproduce its golden outputs (difference {difference:.2g}); do not serve it"
@@ -100,8 +130,10 @@ class Bundle:
         return AttentionSource(self.graph, Heads.read(self.files[WEIGHTS]), self.manifest.preprocessing)
 
 
-def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, *, synthetic: bool) -> str:
-    """Write the bundle of a candidate and return its id; the same candidate gives the same bundle.
+def assemble_bundle(
+    store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, key: SigningKey, *, synthetic: bool
+) -> str:
+    """Write the signed bundle of a candidate and return its id; the same candidate gives the same bundle.
 
     Raises:
         DigestMismatchError: weights or graph are not those that were trained.
@@ -115,6 +147,7 @@ def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated:
         threshold=validated.threshold,
         dataset_version=plan.dataset_version,
         synthetic=synthetic,
+        lineage=_lineage(store, plan, trained),
         config=plan.config,
         ladnn_version=plan.ladnn_version,
         validation=validated.scores,
@@ -124,43 +157,76 @@ def assemble_bundle(store: ObjectStore, plan: Plan, trained: Trained, validated:
     bundle_id = _bundle_id(document)
     for name, data in files.items():
         store.put_if_absent(f"{PREFIX}{bundle_id}/{name}", data)
+    store.put(f"{PREFIX}{bundle_id}/{SIGNATURE}", key.sign(document))  # in place of one by a key that was replaced
     store.put_if_absent(f"{PREFIX}{bundle_id}/{MANIFEST}", document)
     return bundle_id
 
 
-def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
+def load_bundle(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from the store.
 
     Raises:
-        BundleError: it is incomplete, changed, or does not reproduce its golden outputs.
+        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs.
     """
-    return _open(bundle_id, lambda name: store.get(f"{PREFIX}{bundle_id}/{name}"))
+    return _open(bundle_id, lambda name: store.get(f"{PREFIX}{bundle_id}/{name}"), trusted)
 
 
-def open_bundle(folder: Path) -> Bundle:
+def open_bundle(folder: Path, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from a folder that has its id for a name; a file that `bundle.json` does not name is not touched.
 
     Raises:
-        BundleError: it is incomplete, changed, or does not reproduce its golden outputs.
+        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs.
     """
-    return _open(folder.name, lambda name: (folder / name).read_bytes())
+    return _open(folder.name, lambda name: (folder / name).read_bytes(), trusted)
 
 
-def _open(bundle_id: str, read: Callable[[str], bytes]) -> Bundle:
-    try:
-        document = read(MANIFEST)
+def read_manifest(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> BundleManifest:
+    """Read what a bundle states, without its files.
+
+    Raises:
+        BundleError: it is incomplete, changed, or not signed by a trusted key.
+    """
+    with _damage_explained(bundle_id):
+        document, _, _ = _verified(bundle_id, lambda name: store.get(f"{PREFIX}{bundle_id}/{name}"), trusted)
+        return _parse(bundle_id, document)
+
+
+def _open(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys) -> Bundle:
+    with _damage_explained(bundle_id):
+        document, signature, signed_by = _verified(bundle_id, read, trusted)
         manifest = _parse(bundle_id, document)
-        return Bundle(bundle_id, manifest, {MANIFEST: document} | {name: read(name) for name in manifest.files})
+        files = {MANIFEST: document, SIGNATURE: signature} | {name: read(name) for name in manifest.files}
+        return Bundle(bundle_id, manifest, files, signed_by)
+
+
+@contextmanager
+def _damage_explained(bundle_id: str) -> Iterator[None]:
+    try:
+        yield
     except (ObjectNotFoundError, FileNotFoundError) as error:
         raise BundleError(f"bundle {bundle_id} is incomplete: {error}; {_REMEDY}") from error
     except DigestMismatchError as error:
         raise BundleError(f"bundle {bundle_id} was changed: {error}; {_REMEDY}") from error
 
 
-def _parse(bundle_id: str, document: bytes) -> BundleManifest:
-    """Read `bundle.json`; nothing in it is believed before its digest is the one that the id states."""
+def _verified(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys) -> tuple[bytes, bytes, str]:
+    """Return `bundle.json`, its signature and its signer; anyone can compute the digest in a name, but not a signature."""
+    document = read(MANIFEST)
     if _bundle_id(document) != bundle_id:
         raise BundleError(f"bundle.json of {bundle_id} was changed; {_REMEDY}")
+    try:
+        signature = read(SIGNATURE)
+    except (ObjectNotFoundError, FileNotFoundError) as error:
+        raise BundleError(f"bundle {bundle_id} is not signed; {_UNSIGNED}") from error
+    signed_by = trusted.signer(document, signature)
+    if signed_by is None:
+        raise BundleError(
+            f"bundle {bundle_id} is not signed by a key that is trusted here ({trusted}); {_UNKNOWN_SIGNER}"
+        )
+    return document, signature, signed_by
+
+
+def _parse(bundle_id: str, document: bytes) -> BundleManifest:
     try:
         manifest = BundleManifest.model_validate_json(document)
     except ValidationError as error:
@@ -183,8 +249,29 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     )
 
 
+def _lineage(store: ObjectStore, plan: Plan, trained: Trained) -> Lineage:
+    """The parent is noted once, so that a candidate that is bundled again after another promotion is the same bundle."""
+    current = champion(store)
+    noted = keep(store, plan.retrain_id, "parent", {"bundle_id": current.bundle_id if current else None})
+    return Lineage(
+        retrain_id=plan.retrain_id,
+        parent=noted["bundle_id"],
+        seed=plan.config.seed_of(trained.variant),
+        n_train_images=trained.n_train_images,
+        provenance=trained.provenance,
+    )
+
+
 def _bundle_id(document: bytes) -> str:
     return "b-" + hashlib.sha256(document).hexdigest()[:16]
+
+
+def _read_golden(bundle_id: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    try:
+        golden = load_tensors(data)
+        return golden["pixels"], golden["logits"]
+    except (SafetensorError, KeyError) as error:
+        raise BundleError(f"bundle {bundle_id} has no golden inputs and outputs ({error}); {_REMEDY}") from error
 
 
 def _golden(graph: bytes, preprocessing: Preprocessing) -> bytes:

@@ -11,6 +11,7 @@ from ladnn.registry.model_versions import follow_log, register
 from ladnn.registry.promotion import Proposal, champion, is_overtaken, overtaken_message, promote, promotions
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
@@ -28,30 +29,39 @@ def check_replaceable(store: ObjectStore, *, synthetic: bool) -> None:
         )
 
 
-def challenge(store: ObjectStore, tracking: Tracking, decision: Decision, test: TestResult) -> Challenger:
+def challenge(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decision: Decision, test: TestResult
+) -> Challenger:
     """Register the bundle of a decision that rejects nothing, and give it the alias `challenger`.
 
     Raises:
         PromotionConflictError: another model became champion since the test set was opened.
         RetrainError: a model of phantoms would challenge one of patients.
-        BundleError: the bundle or its upload is damaged.
+        BundleError: the bundle or its upload is damaged, or no trusted key signed it.
     """
-    named = _register(store, tracking, decision, test)
+    named = _register(store, tracking, trusted, decision, test)
     follow_log(tracking, store)
     return named
 
 
 def promote_challenger(
-    store: ObjectStore, tracking: Tracking, decision: Decision, test: TestResult, *, by: str, reason: str
+    store: ObjectStore,
+    tracking: Tracking,
+    trusted: TrustedKeys,
+    decision: Decision,
+    test: TestResult,
+    *,
+    by: str,
+    reason: str,
 ) -> str:
     """Register and promote the bundle of a decision; return its model version.
 
     Raises:
         PromotionConflictError: another model became champion since the test set was opened.
         RetrainError: a model of phantoms would replace one of patients.
-        BundleError: the bundle or its upload is damaged.
+        BundleError: the bundle or its upload is damaged, or no trusted key signed it.
     """
-    named = _register(store, tracking, decision, test)
+    named = _register(store, tracking, trusted, decision, test)
     proposal = Proposal(
         bundle_id=named.bundle_id,
         model_version=named.model_version,
@@ -65,8 +75,10 @@ def promote_challenger(
     return record.model_version
 
 
-def _register(store: ObjectStore, tracking: Tracking, decision: Decision, test: TestResult) -> Challenger:
-    bundle = load_bundle(store, decision.bundle_id)
+def _register(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decision: Decision, test: TestResult
+) -> Challenger:
+    bundle = load_bundle(store, decision.bundle_id, trusted)
     check_replaceable(store, synthetic=bundle.manifest.synthetic)
     against = test.champion.number if test.champion else 0
     if is_overtaken(promotions(store), decision.retrain_id, against):

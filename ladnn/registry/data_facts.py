@@ -6,20 +6,21 @@ from ladnn.dataset.version import load_manifest
 from ladnn.errors import BundleError, StoreError
 from ladnn.governance.gates.evidence import DataFacts
 from ladnn.intake.label_review import review_items
-from ladnn.registry.bundle import load_bundle
+from ladnn.registry.bundle import read_manifest
 from ladnn.registry.promotion import champion
 from ladnn.retrain import Plan, keep, read
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "data_facts"
 
 
-def gather_data_facts(store: ObjectStore, plan: Plan) -> DataFacts:
+def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> DataFacts:
     """Look at the retrain's data beside the champion's, or return what an earlier run found."""
     if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
         return DataFacts.model_validate(done)
     manifest = load_manifest(store, plan.dataset_version)
-    theirs = _champions_manifest(store)
+    theirs = _champions_manifest(store, trusted)
     known = set() if theirs is None else set(theirs["group"]) | set(theirs["patient"].dropna())
     learned = manifest[manifest["split"] != "test"]
     new = learned[~learned["group"].isin(known) & ~learned["patient"].isin(known)]
@@ -45,13 +46,13 @@ def n_leaks(tested: pd.DataFrame, learned: pd.DataFrame) -> int:
     return int(shared.sum())
 
 
-def _champions_manifest(store: ObjectStore) -> pd.DataFrame | None:
+def _champions_manifest(store: ObjectStore, trusted: TrustedKeys) -> pd.DataFrame | None:
     """Return the manifest that the champion learned from; None without a champion, or where it cannot be read."""
     current = champion(store)
     if current is None:
         return None
     try:
-        return load_manifest(store, load_bundle(store, current.bundle_id).manifest.dataset_version)
+        return load_manifest(store, read_manifest(store, current.bundle_id, trusted).dataset_version)
     except (BundleError, StoreError):  # the gate says that it cannot be read and asks for a person
         return None
 

@@ -47,12 +47,12 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
 
     Raises:
         NoChampionError: nothing has been promoted yet.
-        BundleError: the champion is damaged.
+        BundleError: the champion is damaged, or no trusted key signed it.
         DigestMismatchError: an image or the champion's dataset version is damaged.
     """
     store = platform.store
     promoted = required_champion(store)
-    bundle = load_bundle(store, promoted.bundle_id)
+    bundle = load_bundle(store, promoted.bundle_id, platform.settings.trusted_keys())
     version = load_version(store, bundle.manifest.dataset_version)
     manifest = load_manifest(store, version.id)
     new = new_images(store, version, list(manifest["image"]))

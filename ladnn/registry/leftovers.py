@@ -23,6 +23,7 @@ from ladnn.registry.summary import (
 from ladnn.registry.test_set import read_test_result
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import REPRODUCTION, Plan, read_plan, retrain_ids
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.store.keys import CHECKPOINTS
 from ladnn.training.result import read_trained
@@ -43,14 +44,14 @@ class Item(BaseModel):
     """What was done about it; or what a person can do."""
 
 
-def finish_held(store: ObjectStore, tracking: Tracking) -> Iterator[tuple[bool, Item]]:
+def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
     """End held retrains that no longer wait for a person; yield whether it could be done."""
     for decision in open_holds(store):
         state, what = standing(store, decision), f"retrain {decision.retrain_id}"
         if state == "held":
             continue
         try:
-            outcome = settle(store, tracking, decision)
+            outcome = settle(store, tracking, trusted, decision)
         except BundleError as error:
             yield False, Item(what=what, found=f"approved, but {error}", done="restore the bundle from backup")
         else:

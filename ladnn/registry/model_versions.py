@@ -18,7 +18,17 @@ from ladnn.registry.tracking import Tracking, mlflow_errors_explained
 from ladnn.store import ObjectStore
 
 MODEL = "ladnn"
-_NEEDED = ("numpy", "onnxruntime", "pandas", "pillow", "pydantic", "safetensors", "scikit-learn", "scipy")
+_NEEDED = (
+    "cryptography",
+    "numpy",
+    "onnxruntime",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+)
 _FOLDER = "model"
 _BUNDLE_TAG = "ladnn.bundle_id"
 

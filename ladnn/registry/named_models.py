@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ladnn.errors import RetrainError
+from ladnn.errors import BundleError, RetrainError
 from ladnn.registry.bundle import Bundle, load_bundle
-from ladnn.registry.promotion import required_champion
+from ladnn.registry.promotion import promotions, required_champion
 from ladnn.retrain import Plan, chosen_plan
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.training.result import Trained, read_trained, required_trained
 
@@ -21,23 +22,24 @@ class TrainedVariant:
     trained: Trained
 
 
-def named_models(store: ObjectStore, names: Sequence[str]) -> dict[str, Bundle | TrainedVariant]:
+def named_models(store: ObjectStore, names: Sequence[str], trusted: TrustedKeys) -> dict[str, Bundle | TrainedVariant]:
     """Load models by name, in the order they are named.
 
     Args:
         store: holds them.
         names: `champion`, the id of a bundle (`b-…`), a retrain (`r-…`, or `last`, the one planned last: all its trained
             variants), or one variant of a retrain (`r-…/efficientnet_lite0-baseline`).
+        trusted: keys that must have signed the bundles.
 
     Returns:
         By name; variants by their own, and where several retrains are named with the retrain's before it.
 
     Raises:
         NoChampionError: the champion is asked for, but nothing has been promoted yet.
-        BundleError: a bundle is missing or damaged.
+        BundleError: a bundle is missing or damaged, or no trusted key signed it.
         RetrainError: no such retrain or variant, or it is not trained yet.
     """
-    found = [item for name in names for item in _named(store, name)]
+    found = [item for name in names for item in _named(store, name, trusted)]
     plans = {model.plan.retrain_id for _, model in found if isinstance(model, TrainedVariant)}
 
     def shown(name: str, model: Bundle | TrainedVariant) -> str:
@@ -46,11 +48,26 @@ def named_models(store: ObjectStore, names: Sequence[str]) -> dict[str, Bundle |
     return {shown(name, model): model for name, model in found}
 
 
-def _named(store: ObjectStore, name: str) -> Iterator[tuple[str, Bundle | TrainedVariant]]:
+def bundle_named(store: ObjectStore, name: str) -> str:
+    """Return the id of a bundle by its name: `champion`, a promoted model version such as `3`, or the id itself.
+
+    Raises:
+        NoChampionError: the champion is asked for, but nothing has been promoted yet.
+        BundleError: no model version of this number was ever promoted.
+    """
     if name == CHAMPION:
-        yield name, load_bundle(store, required_champion(store).bundle_id)
-    elif name.startswith("b-"):
-        yield name, load_bundle(store, name)
+        return required_champion(store).bundle_id
+    if not name.isdigit():
+        return name
+    for record in promotions(store):
+        if record.model_version == name:
+            return record.bundle_id
+    raise BundleError(f"no model version {name} was ever promoted; see `ladnn history`")
+
+
+def _named(store: ObjectStore, name: str, trusted: TrustedKeys) -> Iterator[tuple[str, Bundle | TrainedVariant]]:
+    if name == CHAMPION or name.startswith("b-"):
+        yield name, load_bundle(store, bundle_named(store, name), trusted)
     else:
         retrain_id, _, variant = name.partition("/")
         plan = chosen_plan(store, None if retrain_id == LAST else retrain_id)

@@ -12,10 +12,13 @@ from ladnn.registry.summary import finish_retrain, promoted_version, read_held, 
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import required_plan, retrain_ids
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
-def promote_named(store: ObjectStore, tracking: Tracking, name: str, *, by: str, reason: str) -> Promotion:
+def promote_named(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, name: str, *, by: str, reason: str
+) -> Promotion:
     """Promote the candidate that a person names, against the champion that it was measured against.
 
     Repeated after a crash it finishes what was begun and returns the same record.
@@ -23,6 +26,7 @@ def promote_named(store: ObjectStore, tracking: Tracking, name: str, *, by: str,
     Args:
         store: holds retrains, bundles and the promotion log.
         tracking: where model versions are.
+        trusted: keys one of which must have signed the bundle.
         name: a retrain (`r-…`), a bundle (`b-…`) or a model version that was challenger.
         by: who decides it.
         reason: why.
@@ -31,14 +35,14 @@ def promote_named(store: ObjectStore, tracking: Tracking, name: str, *, by: str,
         PromotionError: nothing has this name, gates rejected it, nobody accepted it, or it is or was champion.
         PromotionConflictError: another model became champion since it was measured.
         RetrainError: there is no such retrain, or a model of phantoms would replace one of patients.
-        BundleError: the bundle or its upload is damaged.
+        BundleError: the bundle or its upload is damaged, or no trusted key signed it.
     """
     check_accountable(by, reason, "a promotion", PromotionError)
     decision = _decision(store, name)
     _check_accepted(store, decision)
     _check_not_promoted(store, decision)
     test = required_test_result(store, decision.retrain_id)
-    promote_challenger(store, tracking, decision, test, by=by, reason=reason)
+    promote_challenger(store, tracking, trusted, decision, test, by=by, reason=reason)
     finish_promoted(store, tracking, decision.retrain_id)
     return required_champion(store)
 

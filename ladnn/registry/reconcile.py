@@ -19,6 +19,7 @@ from ladnn.registry.promotion import Promotion, champion, promotions, way_back
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.retrain import PREFIX, REPRODUCTIONS
 from ladnn.settings import Settings
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.store.keys import CHECKPOINTS
 
@@ -45,18 +46,18 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     """
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
-    tracking = open_tracking(settings)
+    tracking, trusted = open_tracking(settings), settings.trusted_keys()
     with ExitStack() as stack:
         try:
             stack.enter_context(only_one_retrain(settings))
             alone = True
         except RetrainError:
             alone = False
-        held = list(finish_held(store, tracking)) if alone else []
+        held = list(finish_held(store, tracking, trusted)) if alone else []
         mended = [item for done, item in held if done]
-        damaged = [*_damaged_champion(store), *(item for done, item in held if not done)]
+        damaged = [*_damaged_champion(store, trusted), *(item for done, item in held if not done)]
         mended += finish_retrains(store, tracking) if alone else []
-        damaged += _restore_versions(store, tracking, mended)
+        damaged += _restore_versions(store, tracking, trusted, mended)
         mended += _drop_duplicates(store, tracking)
         mended += _aliases(store, tracking, damaged)
         runs = list(end_runs(store, tracking, alone=alone))
@@ -67,18 +68,18 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     return Reconciled(mended=tuple(mended), at_work=at_work, needs_a_person=tuple(damaged))
 
 
-def _damaged_champion(store: ObjectStore) -> Iterator[Item]:
+def _damaged_champion(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:
     current = champion(store)
     if current is None:
         return
     try:
-        load_bundle(store, current.bundle_id)
+        load_bundle(store, current.bundle_id, trusted)
     except BundleError as error:
         remedy = "`ladnn rollback`" if len(way_back(promotions(store))) > 1 else "restore it from backup"
         yield Item(what=f"champion, model version {current.model_version}", found=str(error), done=remedy)
 
 
-def _restore_versions(store: ObjectStore, tracking: Tracking, mended: list[Item]) -> list[Item]:
+def _restore_versions(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, mended: list[Item]) -> list[Item]:
     """Register again what the aliases stand for and MLflow lost; return what cannot be."""
     lost = []
     for model in aliased_models(store):
@@ -86,7 +87,7 @@ def _restore_versions(store: ObjectStore, tracking: Tracking, mended: list[Item]
             continue
         what = f"model version {model.model_version} (bundle {model.bundle_id})"
         try:
-            bundle = load_bundle(store, model.bundle_id)
+            bundle = load_bundle(store, model.bundle_id, trusted)
             run_id = tracking.variant_run(model.retrain_id, bundle.manifest.variant.name, {})
             version = register(tracking, bundle, run_id)
             tracking.finish(run_id)

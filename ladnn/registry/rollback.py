@@ -9,16 +9,20 @@ from ladnn.accountability import check_accountable
 from ladnn.errors import NoChampionError, PromotionError
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, Proposal, promote, promotions, required_champion, way_back
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
-def roll_back(store: ObjectStore, *, by: str, reason: str, version: str | None = None) -> Promotion:
+def roll_back(
+    store: ObjectStore, trusted: TrustedKeys, *, by: str, reason: str, version: str | None = None
+) -> Promotion:
     """Make a model champion again.
 
     A running retrain is not in the way: it finds the log moved on and promotes nothing.
 
     Args:
         store: holds the log and the bundles.
+        trusted: keys one of which must have signed the bundle.
         by: who decides it.
         reason: why.
         version: model version or bundle that was champion before; None for the one before the present one.
@@ -27,7 +31,7 @@ def roll_back(store: ObjectStore, *, by: str, reason: str, version: str | None =
         PromotionError: nobody or no reason is named; or the version is champion, never was, or a model of phantoms.
         NoChampionError: nothing has been promoted, or there is none before.
         PromotionConflictError: another model became champion at the same time.
-        BundleError: the bundle to return to is damaged or incomplete; nothing was written.
+        BundleError: the bundle to return to is damaged, or no trusted key signed it; nothing was written.
     """
     check_accountable(by, reason, "a rollback", PromotionError)
     current = required_champion(store)
@@ -42,7 +46,7 @@ def roll_back(store: ObjectStore, *, by: str, reason: str, version: str | None =
             f"model version {target.model_version} was trained on phantoms and the champion on patients; "
             "it cannot come back, name another version"
         )
-    load_bundle(store, target.bundle_id)
+    load_bundle(store, target.bundle_id, trusted)
     proposal = Proposal(
         action="rollback",
         bundle_id=target.bundle_id,

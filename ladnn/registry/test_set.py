@@ -20,6 +20,7 @@ from ladnn.registry.measured import Measured, measure
 from ladnn.registry.promotion import Promotion, champion
 from ladnn.registry.retention import measure_retention
 from ladnn.retrain import Plan, keep, read
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 _DOCUMENT = "test"
@@ -47,7 +48,12 @@ class TestResult(BaseModel):
 
 
 def open_test_set(
-    store: ObjectStore, plan: Plan, version: DatasetVersion, candidate_bundle: str, cache: Path
+    store: ObjectStore,
+    plan: Plan,
+    version: DatasetVersion,
+    candidate_bundle: str,
+    trusted: TrustedKeys,
+    cache: Path,
 ) -> TestResult:
     """Measure candidate and champion on the test part, or return what an earlier run measured.
 
@@ -55,7 +61,7 @@ def open_test_set(
 
     Raises:
         BudgetSpentError: the test set has been opened as often as its budget allows; nothing is scored.
-        BundleError: the candidate's bundle is damaged; that of the champion is told in the evidence.
+        BundleError: the candidate's bundle is damaged, or no trusted key signed it; that of the champion is told in the evidence.
     """
     if (done := read_test_result(store, plan.retrain_id)) is not None:
         return done
@@ -66,8 +72,8 @@ def open_test_set(
         check_budget(store, version.test_version, plan.retrain_id, plan.config.gates.max_test_openings)
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
         openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
-        ours = measure(store, plan, rows, load_bundle(store, candidate_bundle), TEST_CANDIDATE, cache)
-        theirs, problem = _champion(store, plan, rows, current, cache)
+        ours = measure(store, plan, rows, load_bundle(store, candidate_bundle, trusted), TEST_CANDIDATE, cache)
+        theirs, problem = _champion(store, plan, rows, current, trusted, cache)
     evidence = TestEvidence(
         candidate=ours.scores.diagnosis if ours else None,
         champion=theirs.scores.diagnosis if theirs else None,
@@ -121,13 +127,18 @@ def required_test_result(store: ObjectStore, retrain_id: str) -> TestResult:
 
 
 def _champion(
-    store: ObjectStore, plan: Plan, rows: pd.DataFrame, current: Promotion | None, cache: Path
+    store: ObjectStore,
+    plan: Plan,
+    rows: pd.DataFrame,
+    current: Promotion | None,
+    trusted: TrustedKeys,
+    cache: Path,
 ) -> tuple[Measured | None, str | None]:
     """Measure the champion, or say why it cannot be: a person decides, or a damaged one would end all retrains."""
     if current is None:
         return None, None
     try:
-        return measure(store, plan, rows, load_bundle(store, current.bundle_id), TEST_CHAMPION, cache), None
+        return measure(store, plan, rows, load_bundle(store, current.bundle_id, trusted), TEST_CHAMPION, cache), None
     except BundleError as error:
         return None, str(error)
 

@@ -11,6 +11,7 @@ from ladnn.labels import LESIONS
 from ladnn.registry.bundle import Bundle, load_bundle
 from ladnn.registry.looks import Looks, look
 from ladnn.registry.promotion import required_champion
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
@@ -65,12 +66,12 @@ class Predictor:
         )
 
 
-def load_champion(store: ObjectStore) -> Predictor:
+def load_champion(store: ObjectStore, trusted: TrustedKeys) -> Predictor:
     """Load the model that the promotion log names.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
-        BundleError: the bundle is damaged.
+        BundleError: the bundle is damaged, or no trusted key signed it.
     """
     record = required_champion(store)
-    return Predictor(load_bundle(store, record.bundle_id), record.model_version)
+    return Predictor(load_bundle(store, record.bundle_id, trusted), record.model_version)

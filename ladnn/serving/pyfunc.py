@@ -6,6 +6,7 @@ import pandas as pd
 
 from ladnn.registry.bundle import open_bundle
 from ladnn.serving.predictor import Predictor
+from ladnn.settings import read_settings
 
 
 class PyfuncModel:
@@ -27,5 +28,5 @@ class PyfuncModel:
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
-    bundle = open_bundle(Path(path))
+    bundle = open_bundle(Path(path), read_settings().trusted_keys())  # MLflow calls this: an entry point
     return PyfuncModel(Predictor(bundle, bundle.id))

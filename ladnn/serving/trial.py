@@ -1,4 +1,4 @@
-"""A trial of a bundle where torch, MLflow and Prefect cannot be imported: `python -m ladnn.serving.trial FOLDER`.
+"""A trial of a bundle where torch, MLflow and Prefect cannot be imported: `python -m ladnn.serving.trial FOLDER KEY…`.
 
 Prints one JSON document; an error ends it with a code other than 0 and its reason as the last line of stderr.
 """
@@ -29,8 +29,8 @@ class _Refusal:
             raise ModuleNotFoundError(f"{name} is not in the serving environment", name=name)
 
 
-def main(folder: Path) -> None:
-    """Load the bundle in a folder, which reproduces its golden outputs, and time single pictures."""
+def main(folder: Path, keys: tuple[str, ...]) -> None:
+    """Load the bundle in a folder, signed by one of the public keys, reproduce its golden outputs and time single pictures."""
     sys.meta_path.insert(0, _Refusal())
     from PIL import Image
 
@@ -38,9 +38,10 @@ def main(folder: Path) -> None:
     from ladnn.registry.bundle import open_bundle
     from ladnn.serving.predictor import Predictor
     from ladnn.settings import silence_services
+    from ladnn.signing import TrustedKeys
 
     silence_services(os.environ)
-    predictor = Predictor(open_bundle(folder), "trial")
+    predictor = Predictor(open_bundle(folder, TrustedKeys(keys)), "trial")
     buffer = io.BytesIO()
     Image.fromarray(generate_study(0, 0, n_slices=1).slices[0].pixels).save(buffer, "PNG")
     predictor.predict([buffer.getvalue()])
@@ -53,4 +54,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), tuple(sys.argv[2:]))

@@ -16,6 +16,7 @@ from ladnn.progress import say
 from ladnn.registry.promotion import champion
 from ladnn.serving.prediction_log import PredictionLog
 from ladnn.serving.predictor import Prediction, Predictor, load_champion
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 _LARGEST_UPLOAD_BYTES = 50_000_000
@@ -42,15 +43,16 @@ class Model(BaseModel):
 class CurrentModel:
     """The champion's predictor, checked against the promotion log every few seconds."""
 
-    def __init__(self, store: ObjectStore, check_every_s: float) -> None:
+    def __init__(self, store: ObjectStore, trusted: TrustedKeys, check_every_s: float) -> None:
         """Load the champion.
 
         Raises:
             NoChampionError: nothing has been promoted yet.
+            BundleError: the champion is damaged, or no trusted key signed it.
         """
-        self._store, self._check_every_s = store, check_every_s
+        self._store, self._trusted, self._check_every_s = store, trusted, check_every_s
         self._lock = threading.Lock()
-        self._predictor, self._checked_s = load_champion(store), time.monotonic()
+        self._predictor, self._checked_s = load_champion(store, trusted), time.monotonic()
         self.is_current = True
         """False while the promotion log or the bundle that it names cannot be read, so that an older model answers."""
 
@@ -68,7 +70,7 @@ class CurrentModel:
         try:
             record = champion(self._store)
             if record is not None and record.bundle_id != self._predictor.bundle.id:
-                self._predictor = load_champion(self._store)
+                self._predictor = load_champion(self._store, self._trusted)
                 say(f"serving model version {self._predictor.model_version}")
             self.is_current = True
         except LadnnError as error:  # a store that is away for a while must not end a service that has its model
@@ -76,18 +78,22 @@ class CurrentModel:
             say(f"still serving model version {self._predictor.model_version}: {error}")
 
 
-def create_app(store: ObjectStore, check_every_s: float = 5.0, log: PredictionLog | None = None) -> FastAPI:
+def create_app(
+    store: ObjectStore, trusted: TrustedKeys, check_every_s: float = 5.0, log: PredictionLog | None = None
+) -> FastAPI:
     """Build the service.
 
     Args:
         store: holds the champion.
+        trusted: keys one of which must have signed it.
         check_every_s: how often the promotion log is looked at.
         log: takes down what is seen; None keeps nothing.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
+        BundleError: the champion is damaged, or no trusted key signed it.
     """
-    current = CurrentModel(store, check_every_s)
+    current = CurrentModel(store, trusted, check_every_s)
 
     @asynccontextmanager
     async def logging(_: FastAPI) -> AsyncIterator[None]:
@@ -130,13 +136,14 @@ def create_app(store: ObjectStore, check_every_s: float = 5.0, log: PredictionLo
     return app
 
 
-def run(store: ObjectStore, host: str, port: int, *, keep_log: bool = True) -> None:
+def run(store: ObjectStore, trusted: TrustedKeys, host: str, port: int, *, keep_log: bool = True) -> None:
     """Serve the champion until the process is stopped; what was seen is kept for `ladnn drift` unless it must not be.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
+        BundleError: the champion is damaged, or no trusted key signed it.
     """
-    service = create_app(store, log=PredictionLog(store) if keep_log else None)
+    service = create_app(store, trusted, log=PredictionLog(store) if keep_log else None)
     say(f"POST images to http://{host}:{port}/predict, such as: curl -F images=@slice.png http://{host}:{port}/predict")
     uvicorn.run(service, host=host, port=port, log_level="warning")
 

@@ -10,6 +10,7 @@ from ladnn.errors import DigestMismatchError, RetrainError
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.retrain import read
 from ladnn.store import ObjectStore
+from ladnn.training.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Trained(BaseModel):
     epochs: tuple[EpochRecord, ...]
     n_train_images: int
     seconds: float
+    provenance: Provenance | None = None
+    """Of the process that ended the training; None where it was trained before that was recorded."""
 
 
 def read_trained(store: ObjectStore, retrain_id: str, variant_name: str) -> Trained | None:

@@ -23,9 +23,10 @@ from ladnn.progress import Steps, no_steps
 from ladnn.retrain import Plan, folder, keep, required_plan
 from ladnn.store import ObjectStore
 from ladnn.training.checkpoint import Checkpoints
-from ladnn.training.devices import open_devices
+from ladnn.training.devices import device_name, open_devices
 from ladnn.training.fit import Progress, fit
 from ladnn.training.loop import NonFiniteLossError
+from ladnn.training.provenance import present_provenance
 from ladnn.training.result import StoredFile, Trained, read_trained, required_trained, trained_document
 
 
@@ -94,6 +95,7 @@ def train_variant(
             epochs=tuple(epochs),
             n_train_images=len(parts.train_images),
             seconds=time.perf_counter() - started_s,
+            provenance=present_provenance(device_name()),
         )
         keep(store, retrain_id, trained_document(variant_name), trained.model_dump(mode="json"))
         checkpoints.discard()

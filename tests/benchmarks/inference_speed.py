@@ -31,7 +31,8 @@ def run() -> Iterator[Measured]:
     with TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         _, bundle_id = retrain(home, N_PATIENTS)
-        bundle = load_bundle(open_store(read_settings({"LADNN_HOME": str(home)}).store_url), bundle_id)
+        settings = read_settings({"LADNN_HOME": str(home)})
+        bundle = load_bundle(open_store(settings.store_url), bundle_id, settings.trusted_keys())
     files = [data for number in range(N_IMAGES // 10 + 1) for data in study_files(number).values()][:N_IMAGES]
     resize, predictor = bundle.manifest.preprocessing, Predictor(bundle, "1")
     pixels = np.stack([resize.apply(decode(data).pixels) for data in files])

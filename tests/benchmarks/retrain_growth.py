@@ -15,7 +15,7 @@ import torch
 from factories import TODAY
 from measured import Measured, say
 
-from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, TrainingConfig, Variant
+from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, Variant
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.evaluation.validation import validate_variant
@@ -29,6 +29,7 @@ from ladnn.settings import read_settings
 from ladnn.store import open_store
 from ladnn.training.devices import peak_memory_bytes
 from ladnn.training.variant import train_variant
+from ladnn.training_config import TrainingConfig
 
 N_PATIENTS, N_SLICES, TIMES = 64, 2, (1, 2, 4)
 EXPERIMENT = ExperimentConfig(
@@ -70,7 +71,7 @@ def retrain(home: Path, n_patients: int) -> tuple[float, str]:
     name = EXPERIMENT.variants[0].name
     trained = train_variant(store, plan.retrain_id, name, settings.cache)
     validated = validate_variant(store, plan, name, settings.cache)
-    bundle_id = assemble_bundle(store, plan, trained, validated, synthetic=True)
+    bundle_id = assemble_bundle(store, plan, trained, validated, settings.signing_key(), synthetic=True)
     return time.perf_counter() - started_s, bundle_id
 
 

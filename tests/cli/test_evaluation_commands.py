@@ -25,7 +25,12 @@ def tested(champion_platform):
     """A platform on which the test set was opened for a candidate and a champion."""
     platform = champion_platform
     open_test_set(
-        platform.store, platform.plan, platform.version, platform.another_bundle(0.3), platform.settings.cache
+        platform.store,
+        platform.plan,
+        platform.version,
+        platform.another_bundle(0.3),
+        platform.trusted,
+        platform.settings.cache,
     )
     return platform
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from settled_networks import phantom_slices, settle
 from torch import Tensor, nn
 
-from ladnn.config import TrainingConfig, Variant
+from ladnn.config import Variant
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import BundleError
 from ladnn.evaluation.attention import (
@@ -32,6 +32,7 @@ from ladnn.model.pooling import StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
 from ladnn.phantoms.study import generate_study
+from ladnn.training_config import TrainingConfig
 
 SIZE_PX = 128
 _QUICK = {("resnet18", "average"), ("efficientnet_lite0", "statistics")}

@@ -41,14 +41,16 @@ def torch_probabilities(platform, pixels):
 def test_the_bundle_gives_the_probabilities_of_the_trained_network(trained_platform):
     _, pixels = validation_part(trained_platform)
 
-    served = load_bundle(trained_platform.store, trained_platform.bundle_id).probabilities(pixels)
+    served = load_bundle(trained_platform.store, trained_platform.bundle_id, trained_platform.trusted).probabilities(
+        pixels
+    )
 
     np.testing.assert_allclose(served, torch_probabilities(trained_platform, pixels), atol=1e-4)
 
 
 def test_validation_measures_the_probabilities_that_the_bundle_gives(trained_platform):
     rows, pixels = validation_part(trained_platform)
-    bundle = load_bundle(trained_platform.store, trained_platform.bundle_id)
+    bundle = load_bundle(trained_platform.store, trained_platform.bundle_id, trained_platform.trusted)
     validated = trained_platform.validated
 
     sampling = sampling_of(EXPERIMENT.evaluation, EXPERIMENT.seed)
@@ -63,7 +65,7 @@ def test_validation_keeps_what_the_model_said_of_each_image(trained_platform):
 
     kept = read_scored(store, trained_platform.retrain_id, validation_scores(VARIANT))
 
-    bundle = load_bundle(store, trained_platform.bundle_id)
+    bundle = load_bundle(store, trained_platform.bundle_id, trained_platform.trusted)
     np.testing.assert_allclose(kept.logits_of(rows), bundle.graph.logits(pixels), atol=1e-5)
     np.testing.assert_allclose(validated.calibration.probabilities(kept.logits_of(rows)), bundle.probabilities(pixels))
     with pytest.raises(DatasetError, match="other images"):
@@ -133,7 +135,9 @@ def test_validation_without_both_diagnoses_is_an_error(platform, monkeypatch, ke
 
 def test_unknown_labels_are_skipped_and_counted(trained_platform):
     rows, pixels = validation_part(trained_platform)
-    probabilities = load_bundle(trained_platform.store, trained_platform.bundle_id).probabilities(pixels)
+    probabilities = load_bundle(
+        trained_platform.store, trained_platform.bundle_id, trained_platform.trusted
+    ).probabilities(pixels)
     unknown = rows.assign(covid=np.nan, **dict.fromkeys(LESIONS, np.nan))
 
     scores = score(unknown, probabilities, 0.5, sampling_of(EXPERIMENT.evaluation, 0))

@@ -46,6 +46,7 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         "lesion_sanity",
         "test_set_budget",
         "serving",
+        "change_control",
     ]
     assert all(gate["verdict"] == "pass" for gate in document["decision"]["gates"])
 

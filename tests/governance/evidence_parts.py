@@ -1,5 +1,7 @@
 """Owns evidence made by hand: a candidate that passes every gate, with whatever a test changes."""
 
+from change_sheets import UNCHANGED
+
 from ladnn.config import ProbeLimits
 from ladnn.config_gates import GateConfig
 from ladnn.dataset.canonical_form import CanonicalForm
@@ -118,6 +120,7 @@ def audit(**verdicts):
 def judged(*, shortcuts=None, acceptance=None, data=DATA, serving=SERVING, **changes):
     """All evidence of a candidate; changes go to what the test set showed."""
     return Evidence(
+        changes=UNCHANGED,
         test=test_evidence(**changes),
         audit=shortcuts or audit(),
         acceptance=acceptance,

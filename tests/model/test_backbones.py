@@ -11,12 +11,13 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 from torchvision import models
 
-from ladnn.config import TrainingConfig, Variant
+from ladnn.config import Variant
 from ladnn.errors import ConfigError
 from ladnn.model.backbones import BACKBONES, backbone
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.pooling import FullyConnected, statistics
 from ladnn.model.weights import WeightsSource
+from ladnn.training_config import TrainingConfig
 
 LITE = [name for name in BACKBONES if "lite" in name]
 TORCHVISION = [name for name in BACKBONES if "lite" not in name]

@@ -43,7 +43,7 @@ def tags(tracking, platform):
 
 
 def test_while_nobody_answers_it_waits(platform, tracking, decision):
-    assert settle(platform.store, tracking, decision) is None
+    assert settle(platform.store, tracking, platform.trusted, decision) is None
 
     assert waiting(platform.store) == [decision] == [held_decision(platform.store, platform.retrain_id)]
     assert read_outcome(platform.store, platform.retrain_id) is None
@@ -55,7 +55,7 @@ def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tra
     for by in ("A. Person", "B. Other"):
         give_answer(platform.store, decision, "approved", by, f"{by} looked at it")
     assert status(platform) == "approved"
-    outcome = settle(platform.store, tracking, decision)
+    outcome = settle(platform.store, tracking, platform.trusted, decision)
 
     (record,) = promotions(platform.store)
     assert (record.by, record.reason) == ("A. Person", "A. Person looked at it")
@@ -70,17 +70,17 @@ def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tra
 
 def test_settling_again_changes_nothing(platform, tracking, decision):
     give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
-    first = settle(platform.store, tracking, decision)
+    first = settle(platform.store, tracking, platform.trusted, decision)
 
-    assert settle(platform.store, tracking, decision) == first
-    assert list(finish_held(platform.store, tracking)) == []
+    assert settle(platform.store, tracking, platform.trusted, decision) == first
+    assert list(finish_held(platform.store, tracking, platform.trusted)) == []
     assert len(promotions(platform.store)) == 1
     assert len(tracking.client.search_model_versions(f"name = '{MODEL}'")) == 1
 
 
 def test_rejected_it_ends_and_nothing_is_promoted(platform, tracking, decision):
     give_answer(platform.store, decision, "rejected", "A. Person", "not on these data")
-    outcome = settle(platform.store, tracking, decision)
+    outcome = settle(platform.store, tracking, platform.trusted, decision)
 
     assert (outcome.status, outcome.model_version, promotions(platform.store)) == ("rejected", None, [])
     assert tags(tracking, platform)["ladnn.answered_by"] == "A. Person"
@@ -95,7 +95,7 @@ def test_unanswered_it_expires_and_the_same_retrain_is_measured_anew(platform, t
     assert (status(platform), waiting(platform.store)) == ("expired", [])
     with pytest.raises(ApprovalError, match="has expired"):
         give_answer(platform.store, overdue, "approved", "A. Person", "late")
-    assert settle(platform.store, tracking, overdue).status == "expired"
+    assert settle(platform.store, tracking, platform.trusted, overdue).status == "expired"
     assert promotions(platform.store) == []
     plan = platform.plan
     assert plan_retrain(platform.store, plan.dataset_version, plan.config, "0", force=False).state == "new"
@@ -108,7 +108,7 @@ def test_when_the_champion_changed_there_is_nothing_left_to_approve(platform, tr
     with pytest.raises(ApprovalError, match=r"champion changed .*record 1.*`ladnn retrain` again"):
         give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
     assert read_answer(platform.store, platform.retrain_id) is None
-    assert settle(platform.store, tracking, decision).status == "superseded"
+    assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
     assert [record.model_version for record in promotions(platform.store)] == ["7"]
 
 
@@ -118,18 +118,18 @@ def test_when_the_champion_changes_between_approval_and_promotion_the_retrain_is
     give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
     platform.promote(platform.another_bundle(0.3), "7")
 
-    assert settle(platform.store, tracking, decision).status == "superseded"
+    assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
     assert [record.model_version for record in promotions(platform.store)] == ["7"]
 
 
 def test_a_candidate_that_was_promoted_and_followed_by_another_stays_promoted(platform, tracking, decision):
     give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
-    settle(platform.store, tracking, decision)
+    settle(platform.store, tracking, platform.trusted, decision)
     platform.promote(platform.another_bundle(0.3), "7")
 
     assert status(platform) == "promoted"
     assert give_answer(platform.store, decision, "approved", "B. Other", "again").by == "A. Person"
-    assert settle(platform.store, tracking, decision).status == "promoted"
+    assert settle(platform.store, tracking, platform.trusted, decision).status == "promoted"
 
 
 @pytest.mark.parametrize("outcome", ["promote", "reject"])
@@ -165,7 +165,7 @@ def test_a_damaged_bundle_that_was_approved_is_named_and_raises_nothing(platform
         if key.endswith(".onnx"):
             platform.store.put(key, b"damaged")
 
-    ((done, item),) = finish_held(platform.store, tracking)
+    ((done, item),) = finish_held(platform.store, tracking, platform.trusted)
 
     assert (done, item.what) == (False, f"retrain {platform.retrain_id}")
     assert item.found.startswith("approved, but")
@@ -185,7 +185,7 @@ def _approve_until_killed(platform, tracking_uri, artifact_root, decision, fatal
 
     sys.addaudithook(die)
     give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
-    settle(platform.store, Tracking(tracking_uri, artifact_root), decision)
+    settle(platform.store, Tracking(tracking_uri, artifact_root), platform.trusted, decision)
 
 
 @pytest.mark.slow

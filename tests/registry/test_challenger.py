@@ -10,7 +10,9 @@ from ladnn.registry.promotion import champion, promotions
 
 
 def promote_by_gates(platform, tracking, decision, test):
-    return promote_challenger(platform.store, tracking, decision, test, by="gates", reason="all gates passed")
+    return promote_challenger(
+        platform.store, tracking, platform.trusted, decision, test, by="gates", reason="all gates passed"
+    )
 
 
 def test_a_promoted_challenger_is_champion_in_the_log_and_in_mlflow(platform, tracking):

@@ -28,6 +28,7 @@ def opened(platform, plan=None, version=None, bundle_id=None):
         plan or platform.plan,
         version or platform.version,
         bundle_id or platform.another_bundle(0.3),
+        platform.trusted,
         platform.settings.cache,
     )
 
@@ -152,19 +153,22 @@ def test_attention_can_be_left_out(champion_platform):
 
 
 def test_data_facts_of_a_first_champion_count_all_training_patients(platform):
-    facts = gather_data_facts(platform.store, platform.plan)
+    facts = gather_data_facts(platform.store, platform.plan, platform.trusted)
 
     assert facts.n_new_patients == platform.version.splits["train"].n_groups
     assert (facts.n_candidate_leaks, facts.n_champion_leaks) == (0, 0)
     assert facts.n_images == platform.version.n_images
-    assert gather_data_facts(platform.store, platform.plan) == facts
+    assert gather_data_facts(platform.store, platform.plan, platform.trusted) == facts
 
 
 def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform):
     version, plan = grown(champion_platform)
 
-    assert gather_data_facts(champion_platform.store, champion_platform.plan).n_new_patients == 0
-    facts = gather_data_facts(champion_platform.store, plan)
+    assert (
+        gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted).n_new_patients
+        == 0
+    )
+    facts = gather_data_facts(champion_platform.store, plan, champion_platform.trusted)
     before = champion_platform.version.splits["train"].n_groups
     assert facts.n_new_patients == version.splits["train"].n_groups - before > 0
 
@@ -172,7 +176,10 @@ def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform
 def test_a_champion_whose_data_cannot_be_read_leaves_the_leak_check_open(champion_platform):
     (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "model.onnx").unlink()
 
-    assert gather_data_facts(champion_platform.store, champion_platform.plan).n_champion_leaks is None
+    assert (
+        gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted).n_champion_leaks
+        is None
+    )
 
 
 @pytest.mark.parametrize("shared", ["group", "patient", "study", "image"])
@@ -199,14 +206,14 @@ def test_unknown_patients_are_no_leak():
 
 
 def test_a_bundle_is_served_without_torch(platform):
-    facts = check_serving(platform.store, platform.plan, platform.bundle_id)
+    facts = check_serving(platform.store, platform.plan, platform.bundle_id, platform.trusted)
 
     assert facts.problem is None
     assert facts.latency_ms > 0
     assert facts.size_bytes == sum(
         len(platform.store.get(key)) for key in platform.store.list(f"bundles/{platform.bundle_id}/")
     )
-    assert check_serving(platform.store, platform.plan, platform.bundle_id) == facts
+    assert check_serving(platform.store, platform.plan, platform.bundle_id, platform.trusted) == facts
 
 
 def test_a_damaged_bundle_cannot_be_served(platform):
@@ -214,7 +221,7 @@ def test_a_damaged_bundle_cannot_be_served(platform):
     (platform.home / "store" / ".sha256" / "bundles" / platform.bundle_id / "model.onnx").unlink(missing_ok=True)
     graph.write_bytes(graph.read_bytes()[:-1])
 
-    facts = try_bundle(platform.store, platform.bundle_id)
+    facts = try_bundle(platform.store, platform.bundle_id, platform.trusted)
 
     assert "model.onnx" in facts.problem
     assert facts.latency_ms is None

@@ -23,7 +23,7 @@ from ladnn.serving.predictor import Predictor
 
 
 def registered(tracking, platform, bundle_id=None):
-    bundle = load_bundle(platform.store, bundle_id or platform.bundle_id)
+    bundle = load_bundle(platform.store, bundle_id or platform.bundle_id, platform.trusted)
     return register(tracking, bundle, tracking.variant_run(platform.retrain_id, VARIANT, {}))
 
 
@@ -92,7 +92,7 @@ def test_uploaded_files_hold_no_pickle_and_name_no_place_of_this_machine(trackin
     registered(tracking, trained_platform)
 
     files = [path for path in (tmp_path / "tracking" / "artifacts").rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} <= {".json", ".onnx", ".safetensors", ".txt", ".yaml", ""}
+    assert {path.suffix for path in files} <= {".json", ".onnx", ".safetensors", ".sig", ".txt", ".yaml", ""}
     for path in files:
         data = path.read_bytes()
         assert not data.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK")), path.name
@@ -153,7 +153,7 @@ def predictions_by_mlflow(uri, images):
 
 
 def assert_same_predictions(table, platform, images):
-    bundle = load_bundle(platform.store, platform.bundle_id)
+    bundle = load_bundle(platform.store, platform.bundle_id, platform.trusted)
     expected = Predictor(bundle, bundle.id).predict(
         [i if isinstance(i, bytes) else Path(i).read_bytes() for i in images]
     )
@@ -168,6 +168,7 @@ def test_the_champion_loaded_by_mlflow_predicts_what_the_service_predicts(
 ):
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     monkeypatch.chdir(tmp_path / "tracking")
+    monkeypatch.setenv("LADNN_HOME", str(champion_platform.home))
     registered(tracking, champion_platform)
     follow_log(tracking, champion_platform.store)
     images = champion_platform.contributed_images()[:2]
@@ -217,6 +218,7 @@ def test_over_http_a_bundle_is_one_version_aliases_follow_and_predictions_are_th
     folder.mkdir()
     (folder / "server.db").write_bytes(migrated_database.read_bytes())
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("LADNN_HOME", str(champion_platform.home))
     with mlflow_server(folder) as uri:
         tracking = Tracking(uri, tmp_path / "unused")
         assert [registered(tracking, champion_platform) for _ in range(2)] == ["1", "1"]

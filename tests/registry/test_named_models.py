@@ -13,11 +13,11 @@ from ladnn.training.result import trained_document
 def test_champion_bundle_retrain_and_variant(champion_platform):
     platform = champion_platform
     for name in ("champion", platform.bundle_id):
-        (model,) = named_models(platform.store, [name]).values()
+        (model,) = named_models(platform.store, [name], platform.trusted).values()
         assert isinstance(model, Bundle)
         assert model.id == platform.bundle_id
     for name in ("last", platform.retrain_id, f"{platform.retrain_id}/{VARIANT}", f"last/{VARIANT}"):
-        found = named_models(platform.store, [name])
+        found = named_models(platform.store, [name], platform.trusted)
         assert list(found) == [VARIANT]  # the baseline of this retrain is not trained
         assert isinstance(found[VARIANT], TrainedVariant)
         assert found[VARIANT].trained == platform.trained
@@ -28,15 +28,15 @@ def test_variants_of_several_retrains_keep_apart(platform):
     other = plan_retrain(platform.store, platform.plan.dataset_version, config, "0.0.1", force=False).plan
     keep(platform.store, other.retrain_id, trained_document(VARIANT), platform.trained.model_dump(mode="json"))
 
-    found = named_models(platform.store, [platform.retrain_id, "last"])
+    found = named_models(platform.store, [platform.retrain_id, "last"], platform.trusted)
 
     assert list(found) == [f"{platform.retrain_id}/{VARIANT}", f"{other.retrain_id}/{VARIANT}"]
 
 
 def test_what_is_not_there_is_named(platform):
     with pytest.raises(NoChampionError):
-        named_models(platform.store, ["champion"])
+        named_models(platform.store, ["champion"], platform.trusted)
     with pytest.raises(RetrainError, match="no retrain r-none"):
-        named_models(platform.store, ["r-none"])
+        named_models(platform.store, ["r-none"], platform.trusted)
     with pytest.raises(RetrainError, match=r"efficientnet_lite0-baseline .* is not trained yet"):
-        named_models(platform.store, ["last/efficientnet_lite0-baseline"])
+        named_models(platform.store, ["last/efficientnet_lite0-baseline"], platform.trusted)

@@ -27,7 +27,7 @@ def passed(two_promoted):
 
 def by_hand(platform, name=THIRD, **changes):
     values = {"by": "Ada", "reason": "the retrain was killed"} | changes
-    return promote_named(platform.store, open_tracking(platform.settings), name, **values)
+    return promote_named(platform.store, open_tracking(platform.settings), platform.trusted, name, **values)
 
 
 def refused(platform, error, match, name=THIRD, **changes):
@@ -57,7 +57,13 @@ def test_the_same_command_again_is_the_same_promotion(passed):
 
 def test_a_bundle_or_the_version_of_a_challenger_names_it_too(passed):
     decision = read_decision(passed.store, THIRD)
-    challenge(passed.store, open_tracking(passed.settings), decision, required_test_result(passed.store, THIRD))
+    challenge(
+        passed.store,
+        open_tracking(passed.settings),
+        passed.trusted,
+        decision,
+        required_test_result(passed.store, THIRD),
+    )
     assert aliases(open_tracking(passed.settings))["challenger"] == "3"
 
     assert by_hand(passed, "3") == by_hand(passed, decision.bundle_id)
@@ -86,7 +92,7 @@ def test_what_a_person_rejected_is_refused(two_promoted):
 
 
 def test_what_was_measured_against_another_champion_is_refused(passed):
-    roll_back(passed.store, by="Ada", reason="worse at one site")
+    roll_back(passed.store, passed.trusted, by="Ada", reason="worse at one site")
 
     refused(passed, PromotionConflictError, r"champion changed since retrain r-third was measured \(record 3 exists\)")
 

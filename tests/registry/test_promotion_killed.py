@@ -39,7 +39,7 @@ def measured(trained_platform, migrated_database, tmp_path_factory) -> TrainedPl
 def go_back(url: str, s3: dict[str, str | None], settings: Settings) -> None:
     """Do what `ladnn rollback` does."""
     store = open_store(url, S3Options(**s3))
-    roll_back(store, by="Ada", reason="worse at one site")
+    roll_back(store, settings.trusted_keys(), by="Ada", reason="worse at one site")
     follow_log(open_tracking(settings), store)
 
 
@@ -84,7 +84,7 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
     for fatal in range(1, len(writes) + 1):
         platform = copied(measured, tmp_path / f"home {fatal}")
         done = writes_of(forkserver, tmp_path / "writes", promote_decided, platform, SECOND, fatal=fatal)
-        assert load_champion(platform.store).model_version in {"1", "2"}, done
+        assert load_champion(platform.store, platform.trusted).model_version in {"1", "2"}, done
 
         reconcile(platform.settings, platform.store)
 
@@ -115,10 +115,10 @@ def test_a_rollback_killed_at_any_write_leaves_a_champion_and_is_reconciled(
     for fatal in range(1, len(writes) + 1):
         settings, store, _ = rolled_back(f"home {fatal}", fatal)
         expected = "2" if fatal == 1 else "1"
-        assert load_champion(store).model_version == expected
+        assert load_champion(store, settings.trusted_keys()).model_version == expected
 
         result = reconcile(settings, store)
 
-        assert load_champion(store).model_version == expected
+        assert load_champion(store, settings.trusted_keys()).model_version == expected
         assert_consistent(settings, store)
         assert any(item.what == "alias champion" for item in result.mended) == (fatal == 2)

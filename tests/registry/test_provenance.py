@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 import ladnn
-from ladnn.registry.provenance import code_commit, log_provenance
+from ladnn.registry.provenance import log_provenance
+from ladnn.training.provenance import code_commit
 
 
 def git(folder, *arguments):

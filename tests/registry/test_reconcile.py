@@ -67,7 +67,7 @@ def test_aliases_follow_the_log_again(two_promoted):
 
 
 def test_after_a_rollback_that_mlflow_did_not_hear_of_it_follows(two_promoted):
-    roll_back(two_promoted.store, by="Ada", reason="worse at one site")
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
 
     assert set(mended(two_promoted)) == {"alias champion", "alias previous-champion"}
     assert aliases(open_tracking(two_promoted.settings)) == {"champion": "1", "previous-champion": "2"}
@@ -130,7 +130,7 @@ def test_a_retrain_that_died_after_its_decision_ends_only_if_nothing_is_left_to_
 
 def test_a_candidate_that_another_champion_overtook_is_superseded(two_promoted):
     decide(two_promoted, "r-third", two_promoted.another_bundle(0.4))
-    roll_back(two_promoted.store, by="Ada", reason="worse at one site")
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
 
     assert mended(two_promoted)["retrain r-third"] == "ended as superseded"
 
@@ -186,6 +186,7 @@ def test_a_challenger_keeps_its_alias_until_the_champion_changes(two_promoted):
     challenge(
         two_promoted.store,
         tracking,
+        two_promoted.trusted,
         read_decision(two_promoted.store, "r-third"),
         required_test_result(two_promoted.store, "r-third"),
     )
@@ -193,7 +194,7 @@ def test_a_challenger_keeps_its_alias_until_the_champion_changes(two_promoted):
     reconcile(two_promoted.settings, two_promoted.store)
     assert aliases(tracking)["challenger"] == "3" == challenger(two_promoted.store).model_version
 
-    roll_back(two_promoted.store, by="Ada", reason="worse at one site")
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
     mended(two_promoted)
     assert "challenger" not in aliases(tracking)
 
@@ -209,7 +210,7 @@ def test_a_damaged_champion_needs_a_person_and_the_way_back_is_named(two_promote
 
 
 def test_a_lost_record_of_the_log_is_named(two_promoted):
-    roll_back(two_promoted.store, by="Ada", reason="worse at one site")
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
     (two_promoted.home / "store" / "promotions" / "000002.json").unlink()
 
     with pytest.raises(PromotionLogError, match=r"lost record 2; restore promotions/000002\.json"):

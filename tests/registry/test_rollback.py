@@ -10,7 +10,7 @@ from ladnn.registry.rollback import roll_back
 
 def back(platform, version=None, **changes):
     values = {"by": "Ada", "reason": "worse at one site"} | changes
-    return roll_back(platform.store, version=version, **values)
+    return roll_back(platform.store, platform.trusted, version=version, **values)
 
 
 def refused(platform, error, match, *arguments, **changes):

@@ -29,7 +29,9 @@ def test_an_overtaken_retrain_is_superseded_with_all_its_runs(platform, tracking
 def test_an_overtaken_retrain_that_had_promoted_counts_as_promoted(platform, tracking):
     begin(tracking, platform.plan, platform.version)
     decision, test = decision_for(platform), result_against_the_champion(platform)
-    promote_challenger(platform.store, tracking, decision, test, by="gates", reason="all gates passed")
+    promote_challenger(
+        platform.store, tracking, platform.trusted, decision, test, by="gates", reason="all gates passed"
+    )
     begin_variant(tracking, platform.plan, "efficientnet_lite0-ladnn")
     supersede_unfinished(platform.store, tracking, newer(platform))
     assert read_outcome(platform.store, platform.retrain_id).status == "promoted"

@@ -13,7 +13,12 @@ from ladnn.registry.bundle import load_bundle
 
 def opened(platform, bundle_id=None):
     return opening.open_test_set(
-        platform.store, platform.plan, platform.version, bundle_id or platform.bundle_id, platform.settings.cache
+        platform.store,
+        platform.plan,
+        platform.version,
+        bundle_id or platform.bundle_id,
+        platform.trusted,
+        platform.settings.cache,
     )
 
 
@@ -73,7 +78,7 @@ def test_a_candidate_that_is_the_champion_is_recognised(champion_platform):
 
 def test_the_scores_come_from_the_bundle_that_would_be_served(platform):
     rows = rows_of(load_manifest(platform.store, platform.plan.dataset_version), "test")
-    bundle = load_bundle(platform.store, platform.bundle_id)
+    bundle = load_bundle(platform.store, platform.bundle_id, platform.trusted)
     pixels = load_pixels(platform.store, list(rows["image"]), bundle.manifest.preprocessing, platform.settings.cache)
     called = bundle.probabilities(pixels)[:, 0] >= bundle.manifest.threshold
 

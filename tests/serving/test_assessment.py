@@ -41,12 +41,14 @@ def table_of(folder, **columns):
 
 
 def assessed(platform, folder, table):
-    (assessment,) = assess(platform.store, named_models(platform.store, ["champion"]), folder, table).models
+    (assessment,) = assess(
+        platform.store, named_models(platform.store, ["champion"], platform.trusted), folder, table
+    ).models
     return assessment
 
 
 def test_new_images_are_scored_with_the_champions_probabilities(champion_platform, folder):
-    champion = load_champion(champion_platform.store)
+    champion = load_champion(champion_platform.store, champion_platform.trusted)
     assessment = assessed(champion_platform, folder, table_of(folder))
 
     answers = champion.predict([path.read_bytes() for path in sorted(folder.iterdir())])
@@ -117,7 +119,7 @@ def test_an_empty_table_is_an_error(champion_platform, folder):
 
 def test_progress_counts_rows_and_models(champion_platform, folder):
     steps = []
-    models = named_models(champion_platform.store, ["champion", "last"])
+    models = named_models(champion_platform.store, ["champion", "last"], champion_platform.trusted)
 
     assess(champion_platform.store, models, folder, table_of(folder), lambda done, total: steps.append((done, total)))
 
@@ -127,7 +129,12 @@ def test_progress_counts_rows_and_models(champion_platform, folder):
 def test_a_variant_that_nobody_promoted_is_scored_as_its_bundle_is(champion_platform, folder):
     names = ["champion", f"{champion_platform.retrain_id}/{VARIANT}"]
 
-    assessed = assess(champion_platform.store, named_models(champion_platform.store, names), folder, table_of(folder))
+    assessed = assess(
+        champion_platform.store,
+        named_models(champion_platform.store, names, champion_platform.trusted),
+        folder,
+        table_of(folder),
+    )
 
     champion, variant = assessed.models
     assert (champion.model, champion.model_version) == ("champion", "1")
@@ -146,4 +153,4 @@ def test_a_variant_without_an_operating_point_is_an_error_that_says_what_to_do(p
     document.unlink()
 
     with pytest.raises(RetrainError, match="no operating point yet; run the retrain again"):
-        assess(platform.store, named_models(platform.store, ["last"]), folder, table_of(folder))
+        assess(platform.store, named_models(platform.store, ["last"], platform.trusted), folder, table_of(folder))

@@ -27,7 +27,7 @@ def kept(platform):
 def served(champion_platform):
     """Three images of two requests, served and written down when the service stopped."""
     images = champion_platform.contributed_images()[:3]
-    with serving(champion_platform.store, log=PredictionLog(champion_platform.store)) as client:
+    with serving(champion_platform, log=PredictionLog(champion_platform.store)) as client:
         answers = [
             *upload(client, {NAME: images[0], "b.png": images[1]}).json(),
             *upload(client, {NAME: images[2]}).json(),
@@ -55,7 +55,7 @@ def test_what_was_answered_is_kept_with_what_was_seen_and_without_names_or_pixel
 
 def test_answers_are_the_same_with_and_without_the_log(served):
     platform, images, answers = served
-    plain = load_champion(platform.store).predict(images)
+    plain = load_champion(platform.store, platform.trusted).predict(images)
     assert [item["probability"] for item in answers] == pytest.approx([item.probability for item in plain])
 
 
@@ -67,7 +67,7 @@ def test_embeddings_follow_once_a_check_has_fitted_components_and_the_next_check
     first = check_drift(installation, config)
     assert [(item.stream, item.n_images, item.n_patients) for item in first.streams] == [("service", 3, 2)]
 
-    with serving(platform.store, log=PredictionLog(platform.store)) as client:
+    with serving(platform, log=PredictionLog(platform.store)) as client:
         upload(client, {"a.png": images[0]})
 
     (latest,) = [item for item in kept(platform) if item.embedding]
@@ -76,7 +76,7 @@ def test_embeddings_follow_once_a_check_has_fitted_components_and_the_next_check
 
 
 def test_without_a_log_nothing_is_kept(champion_platform):
-    with serving(champion_platform.store) as client:
+    with serving(champion_platform) as client:
         upload(client, {"a.png": champion_platform.contributed_images()[0]})
     assert list(champion_platform.store.list(PREFIX)) == []
 
@@ -84,7 +84,7 @@ def test_without_a_log_nothing_is_kept(champion_platform):
 def test_a_store_that_is_away_costs_no_answer_and_what_waits_is_written_later(champion_platform, monkeypatch):
     store = champion_platform.store
     log = PredictionLog(store)
-    predictor = load_champion(store)
+    predictor = load_champion(store, champion_platform.trusted)
     prediction, decoded, seen = predictor.predict_and_look(champion_platform.contributed_images()[0])
     put = type(store).put
 

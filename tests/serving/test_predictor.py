@@ -15,16 +15,17 @@ from ladnn.intake.decode import decode
 from ladnn.labels import LESIONS
 from ladnn.registry.bundle import load_bundle
 from ladnn.serving.predictor import Predictor, load_champion
+from ladnn.signing import TrustedKeys
 
 
 @pytest.fixture(scope="module")
 def predictor(trained_platform):
-    return Predictor(load_bundle(trained_platform.store, trained_platform.bundle_id), "1")
+    return Predictor(load_bundle(trained_platform.store, trained_platform.bundle_id, trained_platform.trusted), "1")
 
 
 def evaluated(platform, files):
     """Return the probabilities (N, 6) that evaluation computes of contributed files, through store and cache."""
-    bundle = load_bundle(platform.store, platform.bundle_id)
+    bundle = load_bundle(platform.store, platform.bundle_id, platform.trusted)
     digests = [decode(data).digest for data in files]
     pixels = load_pixels(platform.store, digests, bundle.manifest.preprocessing, platform.settings.cache)
     return bundle.probabilities(pixels)
@@ -58,7 +59,7 @@ def test_at_the_operating_point_the_decision_is_positive_just_below_it_negative(
 ):
     image = trained_platform.contributed_images()[0]
     (scored,) = predictor.predict([image])
-    bundle = load_bundle(trained_platform.store, trained_platform.bundle_id)
+    bundle = load_bundle(trained_platform.store, trained_platform.bundle_id, trained_platform.trusted)
     bundle.manifest = bundle.manifest.model_copy(update={"threshold": scored.probability + shift})
 
     assert Predictor(bundle, "1").predict([image])[0].decision == decision
@@ -92,24 +93,24 @@ def test_an_image_that_cannot_be_read_is_refused_with_its_reason(predictor, data
 
 def test_the_champion_of_the_log_is_loaded(champion_platform):
     newer = champion_platform.another_bundle(0.3)
-    assert load_champion(champion_platform.store).bundle.id == champion_platform.bundle_id
+    assert load_champion(champion_platform.store, champion_platform.trusted).bundle.id == champion_platform.bundle_id
 
     champion_platform.promote(newer, "2")
 
-    loaded = load_champion(champion_platform.store)
+    loaded = load_champion(champion_platform.store, champion_platform.trusted)
     assert (loaded.bundle.id, loaded.model_version, loaded.bundle.manifest.threshold) == (newer, "2", 0.3)
 
 
 def test_without_a_promotion_there_is_nothing_to_load(file_store):
     with pytest.raises(NoChampionError, match="ladnn retrain"):
-        load_champion(file_store)
+        load_champion(file_store, TrustedKeys(()))
 
 
 def test_a_damaged_champion_is_refused(champion_platform):
     (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "golden.safetensors").unlink()
 
     with pytest.raises(BundleError, match="incomplete"):
-        load_champion(champion_platform.store)
+        load_champion(champion_platform.store, champion_platform.trusted)
 
 
 def test_the_serving_path_imports_no_training_library_and_reaches_no_network(champion_platform):
@@ -123,19 +124,20 @@ def test_the_serving_path_imports_no_training_library_and_reaches_no_network(cha
         sys.addaudithook(refuse)
         from ladnn.serving.web import create_app
         from ladnn.serving.predictor import load_champion
+        from ladnn.signing import TrustedKeys
         from ladnn.store import open_store
 
-        store = open_store(sys.argv[1])
-        create_app(store)
+        store, trusted = open_store(sys.argv[1]), TrustedKeys((sys.argv[3],))
+        create_app(store, trusted)
         with open(sys.argv[2], "rb") as file:
-            load_champion(store).predict([file.read()])
+            load_champion(store, trusted).predict([file.read()])
         unwanted = {"torch", "onnx", "onnxscript", "mlflow", "prefect", "evidently", "boto3"}
         print(sorted(unwanted & set(sys.modules)))
     """)
     image = champion_platform.home / "slice.png"
     image.write_bytes(champion_platform.contributed_images()[0])
 
-    command = [sys.executable, "-c", script, champion_platform.store.url, str(image)]
+    command = [sys.executable, "-c", script, champion_platform.store.url, str(image), str(champion_platform.trusted)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)

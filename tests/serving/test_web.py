@@ -12,12 +12,13 @@ import uvicorn
 from ladnn.errors import BundleError, NoChampionError
 from ladnn.serving.predictor import load_champion
 from ladnn.serving.web import create_app
+from ladnn.signing import TrustedKeys
 
 
 @contextmanager
-def serving(store, check_every_s=0.0, log=None):
+def serving(platform, check_every_s=0.0, log=None):
     """Run the service on a free port and give a client of it."""
-    app = create_app(store, check_every_s, log)
+    app = create_app(platform.store, platform.trusted, check_every_s, log)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -35,7 +36,7 @@ def serving(store, check_every_s=0.0, log=None):
 
 @pytest.fixture
 def client(champion_platform):
-    with serving(champion_platform.store) as client:
+    with serving(champion_platform) as client:
         yield client
 
 
@@ -53,7 +54,7 @@ def test_several_images_are_answered_in_order_as_the_predictor_answers(client, c
 
     answer = upload(client, {f"slice {i}.png": data for i, data in enumerate(images)})
 
-    expected = load_champion(champion_platform.store).predict(images)
+    expected = load_champion(champion_platform.store, champion_platform.trusted).predict(images)
     assert answer.status_code == 200
     for item, prediction in zip(answer.json(), expected, strict=True):
         assert item["probability"] == pytest.approx(prediction.probability, abs=1e-6)
@@ -93,7 +94,7 @@ def test_an_upload_that_is_too_large_is_413(client):
 
 
 def test_the_service_says_which_model_answers(client, champion_platform):
-    manifest = load_champion(champion_platform.store).bundle.manifest
+    manifest = load_champion(champion_platform.store, champion_platform.trusted).bundle.manifest
 
     assert client.get("/health").json() == {"status": "ok", "model_version": "1"}
     assert client.get("/model").json() == {
@@ -107,14 +108,14 @@ def test_the_service_says_which_model_answers(client, champion_platform):
 
 def test_without_a_champion_it_does_not_start_and_says_what_to_do(file_store):
     with pytest.raises(NoChampionError, match="ladnn retrain"):
-        create_app(file_store)
+        create_app(file_store, TrustedKeys(()))
 
 
 def test_with_a_damaged_champion_it_does_not_start(champion_platform):
     damage(champion_platform, champion_platform.bundle_id)
 
     with pytest.raises(BundleError, match="changed"):
-        create_app(champion_platform.store)
+        create_app(champion_platform.store, champion_platform.trusted)
 
 
 def test_a_promotion_and_a_rollback_are_picked_up_while_serving(client, champion_platform):
@@ -131,7 +132,7 @@ def test_a_promotion_and_a_rollback_are_picked_up_while_serving(client, champion
 
 
 def test_between_two_checks_the_model_stays(champion_platform):
-    with serving(champion_platform.store, check_every_s=3600) as client:
+    with serving(champion_platform, check_every_s=3600) as client:
         champion_platform.promote(champion_platform.another_bundle(0.0), "2")
 
         assert client.get("/health").json()["model_version"] == "1"
@@ -161,7 +162,9 @@ def test_a_store_that_goes_away_for_a_while_does_not_end_the_service(client, cha
 
 def test_twenty_requests_at_once_during_a_promotion_all_get_a_whole_answer(client, champion_platform):
     images = champion_platform.contributed_images()
-    expected = [item.probability for item in load_champion(champion_platform.store).predict(images)]
+    expected = [
+        item.probability for item in load_champion(champion_platform.store, champion_platform.trusted).predict(images)
+    ]
     newer = champion_platform.another_bundle(0.0)
 
     def ask(number):

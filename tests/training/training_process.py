@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ladnn.config import TrainingConfig, Variant
+from ladnn.config import Variant
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.model.export import weights_to_safetensors
 from ladnn.model.network import build_network
@@ -21,6 +21,7 @@ from ladnn.model.weights import WeightsSource
 from ladnn.store import open_store
 from ladnn.training.checkpoint import Checkpoints
 from ladnn.training.fit import Progress, fit
+from ladnn.training_config import TrainingConfig
 
 TRAINING = TrainingConfig(
     epochs=2, batch_size=4, weights="random", dropout=0.5, checkpoint_minutes=1e-9, learning_rate=1e-3

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
 from ladnn.evaluation.metrics import DiagnosisMetrics, LesionMetrics
+from ladnn.governance.change_control import ChangeSheet
 from ladnn.statistics import Interval
 
 
@@ -169,6 +170,7 @@ class Evidence(_Evidence):
         test: what the test set showed.
         audit: shortcut audit of the dataset version that it was trained on.
         acceptance: a person's acceptance of that audit, given beforehand.
+        changes: what differs from the champion, held against the declared envelope.
         withdrawn: who rolled this very model back, and why; None where nobody did.
         data: None where it was not gathered.
         serving: the same.
@@ -177,6 +179,7 @@ class Evidence(_Evidence):
     test: TestEvidence
     audit: ShortcutAudit
     acceptance: AuditAcceptance | None
+    changes: ChangeSheet
     withdrawn: str | None = None
     data: DataFacts | None = None
     serving: ServingFacts | None = None

@@ -1,6 +1,7 @@
 """All gates in order, over one candidate's evidence."""
 
 from ladnn.config_gates import GateConfig
+from ladnn.governance.change_control import change_control
 from ladnn.governance.gates.budget import test_set_budget
 from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse
 from ladnn.governance.gates.data import leak_check, new_data, review_backlog, shortcut_audit
@@ -42,6 +43,7 @@ def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
         leak_check(evidence.data),
         shortcut_audit(evidence.audit, evidence.acceptance),
         review_backlog(evidence.data, config),
+        change_control(evidence.changes),
         *not_withdrawn(evidence.withdrawn),
         *(gate(evidence.test, config) for gate in _OF_TEST),
         serving(evidence.serving, config),

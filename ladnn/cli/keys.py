@@ -1,0 +1,60 @@
+"""Commands for signatures: `ladnn keys` and `ladnn verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ladnn.cli.options import Json
+from ladnn.platform import open_platform
+from ladnn.result import emit
+from ladnn.settings import read_settings
+from ladnn.signing import SigningKey
+
+
+def keys(
+    new: Annotated[bool, typer.Option("--new", help="Print a new key pair, and keep it nowhere.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the public key that signs here and those that are trusted, or make a new key pair."""
+    if new:
+        key = SigningKey.new()
+        if as_json:
+            emit({"LADNN_SIGNING_KEY": key.text, "public": key.public})
+        else:
+            typer.echo(f"LADNN_SIGNING_KEY={key.text}  # secret: for the hosts that retrain")
+            typer.echo(f"LADNN_TRUSTED_KEYS={key.public}  # for the hosts that serve; keep the old keys beside it")
+        return
+    settings = read_settings()
+    signs, trusted = settings.signing_key().public if settings.can_sign else None, settings.trusted_keys()
+    if as_json:
+        emit({"signs": signs, "trusted": list(trusted.keys)})
+        return
+    typer.echo(f"signs bundles: {signs or 'no key here (LADNN_SIGNING_KEY is not set); this host can only serve'}")
+    for known in trusted.keys or [str(trusted)]:
+        typer.echo(f"trusted: {known}")
+
+
+def verify(
+    model: Annotated[
+        str,
+        typer.Argument(help="champion, a version, a bundle (b-…), or a folder with a bundle, as MLflow downloads it."),
+    ] = "champion",
+    as_json: Json = False,
+) -> None:
+    """Check a bundle by hand: signature, digest of each file, golden outputs; ends with 1 if it is not to be trusted."""
+    from ladnn.registry.bundle import load_bundle, open_bundle
+    from ladnn.registry.named_models import bundle_named
+
+    folder = Path(model)
+    if folder.is_dir():
+        bundle = open_bundle(folder.resolve(), read_settings().trusted_keys())
+    else:
+        platform = open_platform()
+        bundle = load_bundle(platform.store, bundle_named(platform.store, model), platform.settings.trusted_keys())
+    if as_json:
+        emit({"bundle_id": bundle.id, "signed_by": bundle.signed_by, "files": bundle.manifest.files})
+        return
+    typer.echo(f"bundle {bundle.id} is whole, signed by {bundle.signed_by}, and reproduces its golden outputs")
+    for name, digest in bundle.manifest.files.items():
+        typer.echo(f"  {digest}  {name}")

@@ -1,0 +1,85 @@
+"""Commands for documents on paper: `ladnn decision` and `ladnn card`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ladnn.cli.evaluation import RetrainId
+from ladnn.cli.options import Json
+from ladnn.platform import open_platform
+from ladnn.progress import say
+from ladnn.result import emit
+
+if TYPE_CHECKING:
+    from ladnn.registry.decision_record import DecisionRecord
+
+Html = Annotated[Path | None, typer.Option(help="Write it as a page to this file.")]
+
+
+def decision(retrain_id: RetrainId = None, html: Html = None, as_json: Json = False) -> None:
+    """Show the decision record of a retrain: gates, reasons, change control, who decided."""
+    from ladnn.registry.decision_record import keep_record, record_page
+    from ladnn.retrain import chosen_plan
+
+    store = open_platform().store
+    record = keep_record(store, chosen_plan(store, retrain_id))
+    if html is not None:
+        html.write_text(record_page(record), encoding="utf-8")
+        say(f"wrote {html}")
+    if as_json:
+        emit(record)
+    elif html is None:
+        _print_record(record)
+
+
+def card(
+    model: Annotated[str, typer.Argument(help="champion, a version, or a bundle (b-…).")] = "champion",
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Show the card of a model: intended use, data, performance, slices, shortcuts, calibration, limits."""
+    from ladnn.registry.model_card import card_page, card_summary, keep_model_card
+    from ladnn.registry.named_models import bundle_named
+
+    platform = open_platform()
+    found = keep_model_card(platform.store, bundle_named(platform.store, model), platform.settings.trusted_keys())
+    if html is not None:
+        html.write_text(card_page(found), encoding="utf-8")
+        say(f"wrote {html}")
+    if as_json:
+        emit(found)
+    elif html is None:
+        typer.echo(card_summary(found))
+
+
+def _print_record(record: "DecisionRecord") -> None:
+    from ladnn.presentation import open_console, table
+
+    console = open_console()
+    console.print(f"retrain {record.retrain_id}: [bold]{record.ended}[/bold]")
+    console.print(record.summary, markup=False)
+    gates = [
+        (
+            gate.name,
+            gate.verdict.value,
+            str(gate.interval) if gate.interval else _number(gate.value),
+            _number(gate.limit),
+            str(gate.n),
+            gate.reason,
+        )
+        for gate in record.gates
+    ]
+    console.print(table(("gate", "verdict", "value [CI]", "limit", "n", "in words"), gates))
+    if record.changes:
+        rows = [
+            (item.what, "inside" if item.inside else "outside", item.before or "", item.now, item.allowed)
+            for item in record.changes.items
+        ]
+        console.print(table(("change control", "", "champion", "now", "allowed"), rows))
+    if record.answer:
+        console.print(f"{record.answer.verdict} by {record.answer.by}: {record.answer.reason}", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"

@@ -1,0 +1,34 @@
+"""How documents look as HTML pages that need no network: one style (`page.html`), and text that is always escaped."""
+
+from importlib.resources import files
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from ladnn.statistics import Interval
+
+
+def render_page(package: str, template: str, **values: object) -> str:
+    """Return the page of a template of a package; the template extends `page.html`.
+
+    Filters beside Jinja's: `n` groups thousands, `digits` shows a value with three digits or n/a, `number` an interval or a
+    value with no more digits than it needs, `when` a time.
+    """
+    places = {"page.html": "ladnn", template: package}
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: files(places[name]).joinpath(name).read_text(encoding="utf-8")),
+    )
+    environment.filters["n"] = lambda number: f"{number:,}".replace(",", "\u202f")
+    environment.filters["number"] = _number
+    environment.filters["digits"] = lambda value: "n/a" if value is None else f"{value:.3f}"
+    environment.filters["when"] = lambda time: f"{time:%Y-%m-%d %H:%M} UTC"
+    return environment.get_template(template).render(values)
+
+
+def _number(value: Interval | float | None) -> str:
+    if value is None:
+        return "n/a"
+    return str(value) if isinstance(value, Interval) else f"{value:.3f}".rstrip("0").rstrip(".")

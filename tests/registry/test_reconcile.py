@@ -49,7 +49,7 @@ def test_on_an_empty_platform_nothing_is_made(file_store, two_promoted):
     )
 
     assert reconcile(settings, file_store).mended == ()
-    assert not settings.two_promoted.exists()
+    assert not settings.home.exists()
 
 
 def test_aliases_follow_the_log_again(two_promoted):

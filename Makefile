@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup fmt check test test-quick benchmark demo clean
+.PHONY: setup fmt check test test-quick benchmark demo pointing clean
 
 setup: .venv/installed  ## make .venv and install everything
 
@@ -39,6 +39,11 @@ benchmark: setup  ## speed, as ratios of things measured side by side (some minu
 demo: setup  ## synthetic contributions, one retrain, a summary
 	$(BIN)/ladnn phantoms --patients 96 --slices 2 --seed 1
 	$(BIN)/ladnn retrain --config infra/configs/demo.toml
+
+pointing: setup  ## do models look at lesions: 600 phantom patients, ladnn and baseline (some 20 minutes)
+	$(BIN)/ladnn phantoms --patients 600 --slices 2 --seed 1
+	$(BIN)/ladnn retrain --config infra/configs/demo.toml --set training.epochs=16 --set training.batch_size=32
+	$(BIN)/ladnn attention pointing last
 
 clean:  ## remove the environment and caches; LADNN_HOME stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

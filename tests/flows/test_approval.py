@@ -51,7 +51,7 @@ def standing(held: Held) -> str:
 
 def test_what_waits_is_shown_and_approving_promotes_it_once(copy: Held) -> None:
     (waiting,) = copy.home.run("waiting", "--json").document
-    assert (waiting["retrain_id"], waiting["accepts"][0]) == (copy.retrain_id, "auroc_floor")
+    assert (waiting["retrain_id"], "auroc_floor" in waiting["accepts"]) == (copy.retrain_id, True)
     unnamed = copy.home.run("approve", "--by", "Ada", "--reason", "which?")
     assert (unnamed.code, copy.retrain_id in unnamed.stderr) == (1, True)
     assert copy.home.run("approve", copy.retrain_id, "--by", "Ada", "--reason", " ").code == 1

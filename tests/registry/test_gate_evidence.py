@@ -174,7 +174,7 @@ def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform
 
 
 def test_a_champion_whose_data_cannot_be_read_leaves_the_leak_check_open(champion_platform):
-    (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "model.onnx").unlink()
+    (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "bundle.json").unlink()
 
     assert (
         gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted).n_champion_leaks

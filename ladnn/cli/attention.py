@@ -126,9 +126,12 @@ def _print_pointing(
         for label, item in result.labels.items()
     ]
     within = f"within {next(iter(measured.values())).tolerance_px:g} px"
-    measures = ("peak in its lesion [CI]", "in any lesion [CI]", f"{within} [CI]", "energy inside [CI]", "chance")
+    measures = ("in its lesion", "in any lesion", within, "energy inside", "chance")
     console.print(table(("model", "map of", "maps", *measures), rows, f"{n_slices} phantom slices"))
-    console.print("its lesion: what the head is named for; for the diagnosis every lesion is its own")
+    console.print(
+        "share of maps that peak in the lesion that the head is named for (the diagnosis: in any), in any lesion, and"
+    )
+    console.print(f"{within} of the first; share of the map's energy inside of it; all with intervals over patients")
     console.print(
         f"chance: the share of the picture in its lesion / in any / {within} of it, which blind pointing hits"
     )

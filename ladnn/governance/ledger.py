@@ -81,7 +81,7 @@ def check_budget(store: ObjectStore, test_version: str, retrain_id: str, budget:
             f"test set {test_version} was opened {n_openings} times, its budget is {budget}{beyond}: it stays shut and "
             f"nothing was scored, since its numbers no longer stand for new patients. Grow the test set with new "
             f"patients, or allow one more opening by name: `ladnn test-set accept {test_version} --by NAME --reason WHY`; "
-            "then run the same `ladnn retrain` command, which goes on from here"
+            "then run the same command, which goes on from here"
         )
 
 

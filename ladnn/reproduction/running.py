@@ -7,7 +7,7 @@ from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.evaluation.scored import Scored, keep_scored, read_scored
 from ladnn.evaluation.validation import validate_variant
-from ladnn.governance.ledger import record_opening
+from ladnn.governance.ledger import check_budget, record_opening
 from ladnn.model.graph import InferenceGraph
 from ladnn.platform import Platform
 from ladnn.progress import say
@@ -23,9 +23,12 @@ def train_cells(platform: Platform, cells: Sequence[Cell]) -> None:
     """Train every variant that is not trained yet, one after the other; each has a run in MLflow.
 
     Raises:
+        BudgetSpentError: a test part may not be opened any more, which is found out before any work.
         TrainingError: a variant's loss became non-finite; the others that are trained stay.
         TrackingError: MLflow cannot be used.
     """
+    for cell in cells:
+        _check_budget(platform.store, cell)
     tracking = open_tracking(platform.settings)
     for number, cell in enumerate(cells, start=1):
         try:
@@ -47,6 +50,7 @@ def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
     guide the next recipe as much as what a retrain sees.
 
     Raises:
+        BudgetSpentError: a test part may not be opened any more.
         RetrainError: a variant is not trained yet.
     """
     for cell in cells:
@@ -54,6 +58,7 @@ def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
         if not unscored:
             continue
         names = tuple(other.plan.retrain_id for other in cells if other.recipe_id == cell.recipe_id)
+        _check_budget(store, cell)
         record_opening(store, cell.version.test_version, cell.recipe_id, names)
         rows = rows_of(load_manifest(store, cell.version.id), "test")
         for task in unscored:
@@ -63,6 +68,10 @@ def score_cells(store: ObjectStore, cells: Sequence[Cell], cache: Path) -> None:
             pixels = load_pixels(store, list(rows["image"]), trained.preprocessing, cache)
             logits = InferenceGraph(read_file(store, trained.graph)).logits(pixels)
             keep_scored(store, cell.plan.retrain_id, scores(cell, task), Scored.of(rows, logits, calibration))
+
+
+def _check_budget(store: ObjectStore, cell: Cell) -> None:
+    check_budget(store, cell.version.test_version, cell.recipe_id, cell.plan.config.gates.max_test_openings)
 
 
 def scores(cell: Cell, task: str) -> str:

@@ -1,9 +1,11 @@
 """What a retrain may change without a person: what was declared beforehand, and nothing else."""
 
+from pathlib import Path
+
 import pytest
 
 from ladnn.config import ExperimentConfig
-from ladnn.config_file import parse_config
+from ladnn.config_file import load_config, parse_config
 from ladnn.errors import ConfigError
 from ladnn.governance.change_control import ChangeSheet, Model, change_control, change_sheet
 from ladnn.governance.gates.verdicts import Verdict
@@ -28,6 +30,7 @@ def model(config=None, backbone="efficientnet_lite0", sites=("clinic",), bundle_
 
 
 CHAMPION = model(bundle_id="b-0")
+SHIPPED = sorted((Path(__file__).parents[2] / "infra" / "configs").glob("*.toml"))
 
 
 def outside(candidate, champion=CHAMPION):
@@ -122,3 +125,10 @@ def test_an_empty_sheet_is_no_pass():
 def test_a_range_that_makes_no_sense_is_refused(ranges, problem):
     with pytest.raises(ConfigError, match=problem):
         experiment(envelope={"ranges": ranges})
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_first_champion_of_a_shipped_config_waits_for_nobody(path):
+    config = load_config(path)
+    for variant in config.variants:
+        assert outside(model(config, variant.backbone, sites=("phantom-a",)), None) == []

@@ -7,14 +7,16 @@ from trained_platform import TrainedPlatform
 
 from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import load_manifest, rows_of
-from ladnn.errors import ConfigError, DatasetError, WeightsError
+from ladnn.errors import BudgetSpentError, ConfigError, DatasetError, WeightsError
 from ladnn.evaluation.calibration import Calibration, Temperature
 from ladnn.evaluation.scored import Scored, keep_scored
+from ladnn.governance.ledger import count_openings, record_opening
 from ladnn.labels import DIAGNOSIS
 from ladnn.model.weights import WeightsSource
+from ladnn.platform import Platform
 from ladnn.reproduction.cells import TASKS, check_backbones, plan_cells
 from ladnn.reproduction.paper import BACKBONES, CUTS, METRICS, published
-from ladnn.reproduction.running import scores
+from ladnn.reproduction.running import score_cells, scores, train_cells
 from ladnn.reproduction.table2 import tabulate
 from ladnn.retrain import retrain_ids
 from ladnn.statistics import Bootstrap
@@ -49,6 +51,23 @@ def test_a_cell_is_found_again_whatever_else_is_asked(platform: TrainedPlatform,
     assert retrain_ids(platform.store) == before
     with pytest.raises(ConfigError, match="no cut 'D7'"):
         plan_cells(platform.store, recipe, ["resnet18"], ["D7"], 1)
+
+
+def test_a_test_part_whose_budget_is_spent_stays_shut_and_nothing_is_trained_for_it(
+    platform: TrainedPlatform, recipe: ExperimentConfig
+) -> None:
+    cells = plan_cells(platform.store, recipe, ["efficientnet_lite0"], ["D0"], 1)
+    test_version, budget = cells[0].version.test_version, recipe.gates.max_test_openings
+    for number in range(budget):
+        record_opening(platform.store, test_version, f"r-{number}", ("b-1",))
+    for act in (
+        lambda: train_cells(Platform(platform.settings, platform.store), cells),
+        lambda: score_cells(platform.store, cells, platform.home),
+    ):
+        with pytest.raises(BudgetSpentError, match="ladnn test-set accept"):
+            act()
+    assert count_openings(platform.store, test_version) == budget
+    assert not [key for key in platform.store.list("reproductions/") if "/variants/" in key]
 
 
 def test_backbones_without_weights_are_named_before_anything_is_trained(

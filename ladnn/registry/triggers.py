@@ -6,9 +6,11 @@ from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import load_version
 from ladnn.governance.drift.verdict import Action, DriftRecord
 from ladnn.intake.catalogue import read_outcomes
-from ladnn.registry.summary import RetrainSummary, read_outcome
+from ladnn.registry.summary import RetrainSummary, status_of
 from ladnn.retrain import read_plan, retrain_ids
 from ladnn.store import ObjectStore
+
+_TOLD_NOTHING = {"unfinished", "superseded"}
 
 
 class Trigger(BaseModel):
@@ -19,7 +21,7 @@ class Trigger(BaseModel):
     retrain: bool
     reason: str
     n_new_studies: int
-    """Accepted since the data of the last retrain that ended."""
+    """Accepted since the data of the last retrain that ended or waits for a person."""
 
 
 class Monitored(BaseModel):
@@ -57,10 +59,13 @@ def find_trigger(store: ObjectStore, config: ExperimentConfig, drift: DriftRecor
 
 
 def count_new_studies(store: ObjectStore, *, synthetic: bool) -> int:
-    """Count studies accepted since the data of the retrain that saw most of them and ended with a verdict."""
+    """Count studies accepted since the data of the retrain that saw most of them and ended, or waits for a person.
+
+    One that was broken off, or overtaken by another champion, has told nothing of its data.
+    """
     plans = [plan for name in retrain_ids(store) if (plan := read_plan(store, name)) is not None]
-    ended = [plan for plan in plans if (o := read_outcome(store, plan.retrain_id)) and o.status != "superseded"]
-    versions = [load_version(store, plan.dataset_version) for plan in ended]
+    told = [plan for plan in plans if status_of(store, plan.retrain_id) not in _TOLD_NOTHING]
+    versions = [load_version(store, plan.dataset_version) for plan in told]
     seen = max((version.n_outcomes for version in versions if version.synthetic == synthetic), default=0)
     later = list(read_outcomes(store))[seen:]
     return len({record.study for outcome in later for record in outcome.accepted if record.synthetic == synthetic})

@@ -1,14 +1,17 @@
 """What sets off a retrain: enough new studies, or drift that says so and something to learn from."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from challengers import held
 from factories import keep_records, make_record
 
 from ladnn.config import ExperimentConfig, Variant
 from ladnn.config_monitoring import DriftConfig, TriggerConfig
 from ladnn.dataset.freezing import freeze
 from ladnn.governance.drift.verdict import Action, DriftRecord, Verdict
+from ladnn.registry.promotion import Proposal, promote
 from ladnn.registry.summary import finish_retrain
 from ladnn.registry.triggers import find_trigger
 from ladnn.retrain import plan_retrain
@@ -39,14 +42,20 @@ def drift(action):
 
 
 @pytest.fixture
-def retrained(file_store):
-    """A store whose last retrain ended on four studies."""
+def planned(file_store):
+    """A store with a retrain on four studies that has come to nothing yet."""
     keep_records(file_store, [make_record(f"p{k}", labels={"covid": k % 2}) for k in range(4)])
     version = freeze(file_store, config().data)
     plan = plan_retrain(file_store, version.id, config(), "0.0.1", force=False, reason="schedule").plan
     assert plan.reason == "schedule"
-    finish_retrain(file_store, plan.retrain_id, "rejected", None, ())
-    return file_store
+    return SimpleNamespace(store=file_store, retrain_id=plan.retrain_id, bundle_id="b-1")
+
+
+@pytest.fixture
+def retrained(planned):
+    """A store whose last retrain ended on four studies."""
+    finish_retrain(planned.store, planned.retrain_id, "rejected", None, ())
+    return planned.store
 
 
 def add_studies(store, n, **values):
@@ -65,6 +74,24 @@ def test_fewer_studies_wait(retrained):
     add_studies(retrained, 3)
     assert not find_trigger(retrained, config(new_studies=4), drift(Action.NONE)).retrain
     assert not find_trigger(retrained, config(new_studies=None), drift(Action.NOT_ENOUGH_CASES)).retrain
+
+
+def test_the_studies_of_a_candidate_that_waits_for_a_person_set_off_no_second_retrain(planned):
+    assert find_trigger(planned.store, config(new_studies=4), None).retrain
+    held(planned)
+    waiting = find_trigger(planned.store, config(new_studies=1), drift(Action.RETRAIN))
+    assert (waiting.retrain, waiting.n_new_studies) == (False, 0)
+    add_studies(planned.store, 1)
+    assert find_trigger(planned.store, config(new_studies=1), None).n_new_studies == 1
+
+
+def test_the_studies_of_a_candidate_that_another_champion_overtook_are_new_again(planned):
+    held(planned)
+    other = Proposal(
+        bundle_id="b-2", model_version="1", retrain_id="r-other", synthetic=False, by="gates", reason="all gates passed"
+    )
+    promote(planned.store, other, expected=0)
+    assert find_trigger(planned.store, config(new_studies=4), None).retrain
 
 
 def test_phantoms_are_no_studies_of_patients(retrained):

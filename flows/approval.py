@@ -32,6 +32,7 @@ from ladnn.progress import say
 from ladnn.registry.approvals import give_answer
 from ladnn.registry.summary import Status, read_outcome
 from ladnn.retrain import is_retrain_id
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 _VERDICTS: dict[Literal["approve", "reject"], Given] = {"approve": "approved", "reject": "rejected"}
@@ -51,11 +52,14 @@ def suspended_for() -> str | None:
     return next(filter(is_retrain_id, keys), None)  # other keys are of a person who suspended the run by hand
 
 
-def wait_for_answer(store: ObjectStore, decision: Decision) -> None:
+def wait_for_answer(store: ObjectStore, trusted: TrustedKeys, decision: Decision) -> None:
     """Suspend this flow run until a person answers, then record the answer; return at once where it cannot be suspended.
 
     Only a run of a deployment can be: something must start it again. A server of the command's own is gone by then. Of a
     retrain one run waits, not each that finds it.
+
+    Raises:
+        BundleError: it was approved, but its bundle is damaged, or no trusted key signed it; it waits on for an answer.
     """
     run = _flow_run()
     is_restartable = run.deployment_id is not None and run.parent_task_run_id is None and not owns_server(os.environ)
@@ -67,7 +71,7 @@ def wait_for_answer(store: ObjectStore, decision: Decision) -> None:
     if filled is None:
         return
     try:
-        give_answer(store, decision, _VERDICTS[filled.decision], filled.by, filled.reason)
+        give_answer(store, trusted, decision, _VERDICTS[filled.decision], filled.by, filled.reason)
     except ApprovalError as error:  # what holds already is carried out; the form comes too late
         say(f"the answer of {filled.by} changes nothing: {error}")
 

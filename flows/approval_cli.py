@@ -49,7 +49,7 @@ def _answer(retrain_id: str | None, verdict: "Given", by: str, reason: str, *, a
     decision = held_decision(platform.store, retrain_id)
     with results_only_on_stdout():
         try:
-            given = give_answer(platform.store, decision, verdict, by, reason)
+            given = give_answer(platform.store, platform.settings.trusted_keys(), decision, verdict, by, reason)
         except ApprovalError:
             _end(
                 platform, decision

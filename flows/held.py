@@ -25,8 +25,9 @@ def await_person(retrain_id: str) -> RetrainSummary:
     A run that was resumed begins here: its stages are done, whatever was contributed meanwhile.
     """
     if not settle_one(retrain_id):
-        store = open_platform().store
-        wait_for_answer(store, held_decision(store, retrain_id))
+        platform = open_platform()
+        decision = held_decision(platform.store, retrain_id)
+        wait_for_answer(platform.store, platform.settings.trusted_keys(), decision)
         settle_one(retrain_id)
     return report(retrain_id)
 

@@ -9,6 +9,7 @@ from ladnn.governance.approval import Answer, Given, answer, required_answer, se
 from ladnn.governance.decision import Decision, read_decision
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
+from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.holds import is_overtaken, standing
 from ladnn.registry.model_versions import follow_log
@@ -46,19 +47,25 @@ def held_decision(store: ObjectStore, retrain_id: str | None) -> Decision:
     return decision
 
 
-def give_answer(store: ObjectStore, decision: Decision, verdict: Given, by: str, reason: str) -> Answer:
+def give_answer(
+    store: ObjectStore, trusted: TrustedKeys, decision: Decision, verdict: Given, by: str, reason: str
+) -> Answer:
     """Record a person's answer to a held candidate; the first one holds.
 
     Raises:
         GateError: the decision is no hold, or nobody or no reason is named.
         ApprovalError: it was answered otherwise before, has expired, or the champion changed since it was measured.
+        BundleError: it was approved, but its bundle is damaged, or no trusted key signed it; nothing is recorded.
     """
-    if decision.outcome == "hold" and standing(store, decision) == "superseded":
+    state = standing(store, decision) if decision.outcome == "hold" else None
+    if state == "superseded":
         raise ApprovalError(
             f"the champion changed since retrain {decision.retrain_id} was measured (record "
             f"{required_champion(store).number} of the promotion log), so its figures no longer count; "
             "run `ladnn retrain` again, which measures against the new champion"
         )
+    if state == "held" and verdict == "approved":
+        load_bundle(store, decision.bundle_id, trusted)  # an approval that cannot be carried out would never end
     return answer(store, decision, verdict, by, reason)
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from challengers import decision_for, held
 
-from ladnn.errors import ApprovalError, GateError, RetrainError
+from ladnn.errors import ApprovalError, BundleError, GateError, RetrainError
 from ladnn.governance.approval import read_answer
 from ladnn.registry.approvals import give_answer, held_decision, settle
 from ladnn.registry.leftovers import finish_held
@@ -53,7 +53,7 @@ def test_while_nobody_answers_it_waits(platform, tracking, decision):
 
 def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tracking, decision):
     for by in ("A. Person", "B. Other"):
-        give_answer(platform.store, decision, "approved", by, f"{by} looked at it")
+        give_answer(platform.store, platform.trusted, decision, "approved", by, f"{by} looked at it")
     assert status(platform) == "approved"
     outcome = settle(platform.store, tracking, platform.trusted, decision)
 
@@ -69,7 +69,7 @@ def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tra
 
 
 def test_settling_again_changes_nothing(platform, tracking, decision):
-    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     first = settle(platform.store, tracking, platform.trusted, decision)
 
     assert settle(platform.store, tracking, platform.trusted, decision) == first
@@ -79,13 +79,13 @@ def test_settling_again_changes_nothing(platform, tracking, decision):
 
 
 def test_rejected_it_ends_and_nothing_is_promoted(platform, tracking, decision):
-    give_answer(platform.store, decision, "rejected", "A. Person", "not on these data")
+    give_answer(platform.store, platform.trusted, decision, "rejected", "A. Person", "not on these data")
     outcome = settle(platform.store, tracking, platform.trusted, decision)
 
     assert (outcome.status, outcome.model_version, promotions(platform.store)) == ("rejected", None, [])
     assert tags(tracking, platform)["ladnn.answered_by"] == "A. Person"
     with pytest.raises(ApprovalError, match=r"rejected by A\. Person"):
-        give_answer(platform.store, decision, "approved", "B. Other", "I differ")
+        give_answer(platform.store, platform.trusted, decision, "approved", "B. Other", "I differ")
 
 
 def test_unanswered_it_expires_and_the_same_retrain_is_measured_anew(platform, tracking):
@@ -94,7 +94,7 @@ def test_unanswered_it_expires_and_the_same_retrain_is_measured_anew(platform, t
 
     assert (status(platform), waiting(platform.store)) == ("expired", [])
     with pytest.raises(ApprovalError, match="has expired"):
-        give_answer(platform.store, overdue, "approved", "A. Person", "late")
+        give_answer(platform.store, platform.trusted, overdue, "approved", "A. Person", "late")
     assert settle(platform.store, tracking, platform.trusted, overdue).status == "expired"
     assert promotions(platform.store) == []
     plan = platform.plan
@@ -106,7 +106,7 @@ def test_when_the_champion_changed_there_is_nothing_left_to_approve(platform, tr
 
     assert (status(platform), waiting(platform.store)) == ("superseded", [])
     with pytest.raises(ApprovalError, match=r"champion changed .*record 1.*`ladnn retrain` again"):
-        give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+        give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     assert read_answer(platform.store, platform.retrain_id) is None
     assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
     assert [record.model_version for record in promotions(platform.store)] == ["7"]
@@ -115,7 +115,7 @@ def test_when_the_champion_changed_there_is_nothing_left_to_approve(platform, tr
 def test_when_the_champion_changes_between_approval_and_promotion_the_retrain_is_superseded(
     platform, tracking, decision
 ):
-    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     platform.promote(platform.another_bundle(0.3), "7")
 
     assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
@@ -123,19 +123,21 @@ def test_when_the_champion_changes_between_approval_and_promotion_the_retrain_is
 
 
 def test_a_candidate_that_was_promoted_and_followed_by_another_stays_promoted(platform, tracking, decision):
-    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     settle(platform.store, tracking, platform.trusted, decision)
     platform.promote(platform.another_bundle(0.3), "7")
 
     assert status(platform) == "promoted"
-    assert give_answer(platform.store, decision, "approved", "B. Other", "again").by == "A. Person"
+    assert give_answer(platform.store, platform.trusted, decision, "approved", "B. Other", "again").by == "A. Person"
     assert settle(platform.store, tracking, platform.trusted, decision).status == "promoted"
 
 
 @pytest.mark.parametrize("outcome", ["promote", "reject"])
 def test_only_a_held_candidate_can_be_answered(platform, outcome):
     with pytest.raises(GateError, match="not held"):
-        give_answer(platform.store, decision_for(platform, outcome), "approved", "A. Person", "I want it")
+        give_answer(
+            platform.store, platform.trusted, decision_for(platform, outcome), "approved", "A. Person", "I want it"
+        )
 
 
 def test_without_a_name_those_that_wait_are_named(platform, decision):
@@ -159,8 +161,19 @@ def test_newer_data_do_not_supersede_what_waits_for_a_person(platform, tracking,
     assert waiting(platform.store) == [decision]
 
 
+def test_a_damaged_bundle_cannot_be_approved_and_waits_on_to_be_rejected(platform, tracking, decision):
+    (platform.home / "store" / "bundles" / platform.bundle_id / "model.onnx").write_bytes(b"damaged")
+
+    with pytest.raises(BundleError, match="changed"):
+        give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
+
+    assert waiting(platform.store) == [decision]
+    give_answer(platform.store, platform.trusted, decision, "rejected", "A. Person", "its bundle is damaged")
+    assert settle(platform.store, tracking, platform.trusted, decision).status == "rejected"
+
+
 def test_a_damaged_bundle_that_was_approved_is_named_and_raises_nothing(platform, tracking, decision):
-    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     for key in platform.store.list(f"bundles/{platform.bundle_id}/"):
         if key.endswith(".onnx"):
             platform.store.put(key, b"damaged")
@@ -184,7 +197,7 @@ def _approve_until_killed(platform, tracking_uri, artifact_root, decision, fatal
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(die)
-    give_answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
     settle(platform.store, Tracking(tracking_uri, artifact_root), platform.trusted, decision)
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ladnn.errors import BundleError
+from ladnn.governance.approval import answer
 from ladnn.registry.approvals import give_answer, settle
 from ladnn.registry.bundle import assemble_bundle, load_bundle, open_bundle
 from ladnn.registry.challenger import promote_challenger
@@ -92,7 +93,9 @@ def test_promotion_approval_and_rollback_refuse_it_and_change_nothing(platform, 
         promote_challenger(
             platform.store, tracking, platform.trusted, decision_for(platform), test, by="gates", reason="all passed"
         )
-    give_answer(platform.store, decision, "approved", "A. Person", "fine")
+    with pytest.raises(BundleError, match="not signed"):
+        give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "fine")
+    answer(platform.store, decision, "approved", "A. Person", "fine")  # before somebody changed the bundle
     with pytest.raises(BundleError, match="not signed"):
         settle(platform.store, tracking, platform.trusted, decision)
     assert promotions(platform.store) == []

@@ -43,13 +43,14 @@ from ladnn.registry.changes import changes_of
 from ladnn.registry.data_facts import gather_data_facts
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
-from ladnn.registry.promotion import champion, promotions, withdrawal
+from ladnn.registry.promotion import champion
 from ladnn.registry.publication import publish
 from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.serving_check import check_serving
 from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
 from ladnn.registry.test_set import TestResult, open_test_set, read_flips
 from ladnn.registry.tracking import Tracking, open_tracking
+from ladnn.registry.withdrawal import withdrawal
 from ladnn.retrain import BY_HAND, Found, Plan, plan_retrain
 from ladnn.training.result import required_trained
 
@@ -220,7 +221,6 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
     acceptance = read_acceptance(store, current.dataset_version)
     champion_id = test.champion.bundle_id if test.champion else None
     changes = changes_of(store, test.candidate_bundle, champion_id, trusted)
-    withdrawn = withdrawal(promotions(store), test.candidate_bundle)
     evidence = Evidence(
         test=test.evidence,
         audit=audit,
@@ -228,7 +228,7 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
         changes=changes,
         data=gather_data_facts(store, current, trusted),
         serving=check_serving(store, current, test.candidate_bundle, trusted),
-        withdrawn=withdrawn,
+        withdrawn=withdrawal(store, test.candidate_bundle, trusted),
     )
     config = current.config
     decision = decide(

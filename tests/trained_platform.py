@@ -21,7 +21,7 @@ from ladnn.intake.process import take_in
 from ladnn.platform import Platform
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.promotion import Promotion, Proposal, champion, promote
-from ladnn.retrain import Plan, plan_retrain, read_plan
+from ladnn.retrain import Plan, keep_plan, plan_retrain, read_plan
 from ladnn.settings import Settings, read_settings
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, open_store
@@ -94,6 +94,12 @@ class TrainedPlatform:
         return assemble_bundle(
             self.store, self.plan, self.trained, validated, self.settings.signing_key(), synthetic=True
         )
+
+    def same_model(self, retrain_id: str, threshold: float | None = None) -> str:
+        """Bundle the same weights as another retrain would that trained them again."""
+        plan = keep_plan(self.store, self.plan.model_copy(update={"retrain_id": retrain_id}))
+        validated = self.validated if threshold is None else self.validated.model_copy(update={"threshold": threshold})
+        return assemble_bundle(self.store, plan, self.trained, validated, self.settings.signing_key(), synthetic=True)
 
     def promote(self, bundle_id: str, model_version: str, *, synthetic: bool = True) -> Promotion:
         """Append a record to the promotion log, without MLflow."""

@@ -94,6 +94,13 @@ class BundleManifest(BaseModel):
     files: dict[str, str]
     """SHA-256 by file name."""
 
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of what is served: the same for the same model, whichever retrain trained it, and when."""
+        served = self.model_dump(mode="json", include={"preprocessing", "labels", "calibration", "threshold"})
+        served["files"] = {name: self.files[name] for name in (GRAPH, WEIGHTS)}
+        return hashlib.sha256(canonical_json(served)).hexdigest()
+
 
 class Bundle:
     """A bundle, loaded and checked: signature, digests of all files, golden outputs reproduced."""

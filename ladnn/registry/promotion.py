@@ -6,7 +6,6 @@ MLflow's aliases follow it (`ladnn.registry.model_versions`); a service needs no
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -80,16 +79,6 @@ def way_back(log: Iterable[Promotion]) -> list[Promotion]:
             del path[known[-1] :]
         path.append(record)
     return path
-
-
-def withdrawal(log: Sequence[Promotion], bundle_id: str) -> str | None:
-    """Return who took a model out of service, and why, unless it came back since; None where nobody did."""
-    removed: dict[str, str] = {}
-    for before, record in pairwise(log):
-        removed.pop(record.bundle_id, None)
-        if record.action == "rollback":
-            removed[before.bundle_id] = f"{record.by} on {record.at:%Y-%m-%d}: {record.reason}"
-    return removed.get(bundle_id)
 
 
 def required_champion(store: ObjectStore) -> Promotion:

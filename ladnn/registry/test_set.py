@@ -13,7 +13,7 @@ from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.ledger import allowances, check_budget, n_allowed_beyond, record_opening
-from ladnn.registry.bundle import load_bundle
+from ladnn.registry.bundle import load_bundle, read_manifest
 from ladnn.registry.champion_comparison import auroc_difference, flipped, sensitivity_difference, slice_differences
 from ladnn.registry.lesion_comparison import compare_lesions
 from ladnn.registry.measured import Measured, measure
@@ -81,7 +81,7 @@ def open_test_set(
         difference=None,
         has_champion=current is not None,
         champion_problem=problem,
-        candidate_is_champion=current is not None and current.bundle_id == candidate_bundle,
+        candidate_is_champion=_is_champion(store, candidate_bundle, current, trusted),
         openings=openings,
         **_allowed(store, version.test_version),
     )
@@ -141,6 +141,17 @@ def _champion(
         return measure(store, plan, rows, load_bundle(store, current.bundle_id, trusted), TEST_CHAMPION, cache), None
     except BundleError as error:
         return None, str(error)
+
+
+def _is_champion(store: ObjectStore, bundle_id: str, current: Promotion | None, trusted: TrustedKeys) -> bool:
+    """Tell whether the candidate serves what the champion serves; one that cannot be read is told as the champion's problem."""
+    if current is None or current.bundle_id == bundle_id:
+        return current is not None
+    candidate = read_manifest(store, bundle_id, trusted)
+    try:
+        return candidate.model_digest == read_manifest(store, current.bundle_id, trusted).model_digest
+    except BundleError:
+        return False
 
 
 def _compared(

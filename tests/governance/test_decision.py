@@ -57,7 +57,8 @@ def test_a_red_shortcut_audit_holds_a_candidate_that_would_pass(file_store):
 
 
 def test_a_model_that_was_rolled_back_is_held_though_its_numbers_pass(file_store):
-    decision = decided(file_store, evidence(0.9).model_copy(update={"withdrawn": "Ada on 2026-11-25: worse at site b"}))
+    withdrawn = "this very model was champion and rolled back by Ada on 2026-11-25: worse at site b"
+    decision = decided(file_store, evidence(0.9).model_copy(update={"withdrawn": withdrawn}))
 
     assert (decision.outcome, decision.unevaluated) == ("hold", ("not_withdrawn",))
     assert "rolled back by Ada on 2026-11-25: worse at site b" in decision.reasons[0]

@@ -4,8 +4,9 @@ import pytest
 
 from ladnn.errors import BundleError, NoChampionError, PromotionConflictError, PromotionError
 from ladnn.registry import rollback
-from ladnn.registry.promotion import before_champion, champion, promotions, way_back, withdrawal
+from ladnn.registry.promotion import before_champion, champion, promotions, way_back
 from ladnn.registry.rollback import roll_back
+from ladnn.registry.withdrawal import withdrawal
 
 
 def back(platform, version=None, **changes):
@@ -113,11 +114,27 @@ def test_a_promotion_at_the_same_time_wins_and_the_rollback_says_so(three, monke
     assert champion(three.store).model_version == "4"
 
 
-def test_a_withdrawn_model_is_known_until_it_comes_back(three):
-    removed = champion(three.store).bundle_id
+def test_a_withdrawn_model_is_known_again_by_what_it_serves_until_it_comes_back(three):
+    def told(bundle_id):
+        return withdrawal(three.store, bundle_id, three.trusted)
+
+    removed, again, other = champion(three.store).bundle_id, three.same_model("r-again", 0.3), three.another_bundle(0.4)
+    assert told(again) is None
     record = back(three)
 
-    assert withdrawal(promotions(three.store), removed) == f"Ada on {record.at:%Y-%m-%d}: worse at one site"
-    assert withdrawal(promotions(three.store), record.bundle_id) is None
-    back(three, "3")
-    assert withdrawal(promotions(three.store), removed) is None
+    by = f"this very model was champion and rolled back by Ada on {record.at:%Y-%m-%d}: worse at one site"
+    assert told(removed) == told(again) == by
+    assert told(record.bundle_id) is told(other) is None
+    three.promote(again, "4")
+    assert told(removed) is told(again) is None
+
+
+def test_a_withdrawn_model_that_cannot_be_read_might_be_the_candidate(three):
+    removed, other = champion(three.store).bundle_id, three.another_bundle(0.4)
+    back(three)
+    (three.home / "store" / "bundles" / removed / "bundle.sig").unlink()
+
+    said = withdrawal(three.store, other, three.trusted)
+
+    assert "whether this is the model that was rolled back by Ada" in said
+    assert f"bundle {removed} is not signed" in said

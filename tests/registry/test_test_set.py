@@ -76,6 +76,13 @@ def test_a_candidate_that_is_the_champion_is_recognised(champion_platform):
     assert opened(champion_platform).evidence.candidate_is_champion is True
 
 
+def test_a_candidate_that_another_retrain_trained_is_the_champion_if_it_serves_the_same(champion_platform):
+    candidate = champion_platform.same_model("r-again")
+
+    assert candidate != champion_platform.bundle_id
+    assert opened(champion_platform, candidate).evidence.candidate_is_champion is True
+
+
 def test_the_scores_come_from_the_bundle_that_would_be_served(platform):
     rows = rows_of(load_manifest(platform.store, platform.plan.dataset_version), "test")
     bundle = load_bundle(platform.store, platform.bundle_id, platform.trusted)

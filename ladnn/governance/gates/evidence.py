@@ -104,7 +104,7 @@ class TestEvidence(_Evidence):
         sanity: the same.
         has_champion: whether anything has been promoted yet.
         champion_problem: why the champion cannot be rescored; None where it was, or where there is none.
-        candidate_is_champion: whether both are the same bundle.
+        candidate_is_champion: whether both are the same model, of whichever retrain.
         openings: of this test-set version so far, this one included.
         allowed: openings that persons allowed beyond the budget.
         allowed_by: who allowed the last of them, and why.
@@ -171,7 +171,7 @@ class Evidence(_Evidence):
         audit: shortcut audit of the dataset version that it was trained on.
         acceptance: a person's acceptance of that audit, given beforehand.
         changes: what differs from the champion, held against the declared envelope.
-        withdrawn: who rolled this very model back, and why; None where nobody did.
+        withdrawn: that a person rolled this very model back, or may have, who and why; None where nobody did.
         data: None where it was not gathered.
         serving: the same.
     """

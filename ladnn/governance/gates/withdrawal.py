@@ -4,10 +4,10 @@ from ladnn.governance.gates.verdicts import GateResult, Verdict
 
 
 def not_withdrawn(withdrawn: str | None) -> tuple[GateResult, ...]:
-    """Leave it to a person where a rollback removed this very model; there is no such gate for any other."""
+    """Leave it to a person where a rollback removed this very model, or may have; there is no such gate for any other."""
     if withdrawn is None:
         return ()
-    reason = f"this very model was champion and rolled back by {withdrawn}; a person must accept it again"
+    reason = f"{withdrawn}; a person must accept it again"
     return (
         GateResult(
             name="not_withdrawn",

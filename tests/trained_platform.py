@@ -95,9 +95,9 @@ class TrainedPlatform:
             self.store, self.plan, self.trained, validated, self.settings.signing_key(), synthetic=True
         )
 
-    def same_model(self, retrain_id: str, threshold: float | None = None) -> str:
-        """Bundle the same weights as another retrain would that trained them again."""
-        plan = keep_plan(self.store, self.plan.model_copy(update={"retrain_id": retrain_id}))
+    def same_model(self, retrain_id: str, threshold: float | None = None, **planned: object) -> str:
+        """Bundle the same weights as another retrain, planned otherwise or not, would that trained them again."""
+        plan = keep_plan(self.store, self.plan.model_copy(update={"retrain_id": retrain_id, **planned}))
         validated = self.validated if threshold is None else self.validated.model_copy(update={"threshold": threshold})
         return assemble_bundle(self.store, plan, self.trained, validated, self.settings.signing_key(), synthetic=True)
 

@@ -1,7 +1,7 @@
 """Gathers what a candidate changes against the champion: from their signed bundles and the data they were trained on."""
 
 from ladnn.dataset.version import load_manifest
-from ladnn.errors import BundleError
+from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.governance.change_control import ChangeItem, ChangeSheet, Model, change_sheet
 from ladnn.registry.bundle import read_manifest
 from ladnn.signing import TrustedKeys
@@ -9,7 +9,7 @@ from ladnn.store import ObjectStore
 
 
 def changes_of(store: ObjectStore, bundle_id: str, champion_id: str | None, trusted: TrustedKeys) -> ChangeSheet:
-    """Return the change-control sheet of a candidate; a champion that cannot be read leaves it to a person.
+    """Return the change-control sheet of a candidate; a champion that cannot be read, or its data, leaves it to a person.
 
     Raises:
         BundleError: the candidate's bundle is damaged, or no trusted key signed it.
@@ -19,7 +19,7 @@ def changes_of(store: ObjectStore, bundle_id: str, champion_id: str | None, trus
         return change_sheet(candidate, None)
     try:
         return change_sheet(candidate, _model(store, champion_id, trusted))
-    except BundleError as error:
+    except (BundleError, ObjectNotFoundError, DigestMismatchError) as error:
         item = ChangeItem(
             what="champion", before=None, now=str(error), allowed="a champion that can be compared with", inside=False
         )

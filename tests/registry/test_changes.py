@@ -1,5 +1,9 @@
 """The change-control sheet of a real candidate, from signed bundles and the data behind them."""
 
+import shutil
+
+import pytest
+
 from ladnn.registry.changes import changes_of
 
 
@@ -31,3 +35,16 @@ def test_a_champion_that_cannot_be_read_leaves_it_to_a_person(champion_platform)
 
     assert item.what == "champion"
     assert "is not signed" in item.now
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_champion_whose_data_cannot_be_read_leaves_it_to_a_person(platform, is_there):
+    lost, versions = "d-000000000000", platform.home / "store" / "datasets"
+    if is_there:  # with other records than its id states
+        shutil.copytree(versions / platform.version.id, versions / lost)
+    champion_id = platform.same_model("r-lost", dataset_version=lost)
+
+    (item,) = changes_of(platform.store, platform.bundle_id, champion_id, platform.trusted).outside
+
+    assert item.what == "champion"
+    assert lost in item.now

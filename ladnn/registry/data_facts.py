@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ladnn.dataset.version import load_manifest
-from ladnn.errors import BundleError, StoreError
+from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.governance.gates.evidence import DataFacts
 from ladnn.intake.label_review import review_items
 from ladnn.registry.bundle import read_manifest
@@ -21,11 +21,8 @@ def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> D
         return DataFacts.model_validate(done)
     manifest = load_manifest(store, plan.dataset_version)
     theirs = _champions_manifest(store, trusted)
-    known = set() if theirs is None else set(theirs["group"]) | set(theirs["patient"].dropna())
-    learned = manifest[manifest["split"] != "test"]
-    new = learned[~learned["group"].isin(known) & ~learned["patient"].isin(known)]
     facts = DataFacts(
-        n_new_patients=int(new.loc[new["split"] == "train", "group"].nunique()),
+        n_new_patients=_n_new_patients(store, manifest, theirs),
         n_candidate_leaks=n_leaks(manifest, manifest),
         n_champion_leaks=_n_champion_leaks(store, manifest, theirs),
         n_images=len(manifest),
@@ -53,8 +50,22 @@ def _champions_manifest(store: ObjectStore, trusted: TrustedKeys) -> pd.DataFram
         return None
     try:
         return load_manifest(store, read_manifest(store, current.bundle_id, trusted).dataset_version)
-    except (BundleError, StoreError):  # the gate says that it cannot be read and asks for a person
+    except (
+        BundleError,
+        ObjectNotFoundError,
+        DigestMismatchError,
+    ):  # the gate says that it cannot be read and asks for a person
         return None
+
+
+def _n_new_patients(store: ObjectStore, manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int | None:
+    """Count training patients that the champion does not know; None where nobody can tell what it knows."""
+    if theirs is None and champion(store) is not None:
+        return None
+    known = set() if theirs is None else set(theirs["group"]) | set(theirs["patient"].dropna())
+    learned = manifest[manifest["split"] == "train"]
+    new = learned[~learned["group"].isin(known) & ~learned["patient"].isin(known)]
+    return int(new["group"].nunique())
 
 
 def _n_champion_leaks(store: ObjectStore, manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int | None:

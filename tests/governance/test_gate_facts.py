@@ -28,6 +28,13 @@ def test_enough_new_patients_are_asked_for(n_new, verdict):
     assert (result.verdict, result.value, result.limit) == (verdict, n_new, 5)
 
 
+def test_new_patients_that_cannot_be_counted_are_left_to_a_person():
+    result = new_data(data(n_new_patients=None), CONFIG)
+
+    assert (result.verdict, result.value) == (NOT_EVALUATED, None)
+    assert "cannot be read" in result.reason
+
+
 @pytest.mark.parametrize(
     ("candidate", "champion", "verdict", "reason"),
     [

@@ -173,13 +173,13 @@ def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform
     assert facts.n_new_patients == version.splits["train"].n_groups - before > 0
 
 
-def test_a_champion_whose_data_cannot_be_read_leaves_the_leak_check_open(champion_platform):
+def test_where_the_champions_data_cannot_be_read_nobody_knows_which_patients_are_new_or_leaked(champion_platform):
     (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "bundle.json").unlink()
 
-    assert (
-        gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted).n_champion_leaks
-        is None
-    )
+    facts = gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted)
+
+    assert facts.n_new_patients is facts.n_champion_leaks is None
+    assert facts.n_candidate_leaks == 0
 
 
 @pytest.mark.parametrize("shared", ["group", "patient", "study", "image"])

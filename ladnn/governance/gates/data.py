@@ -14,6 +14,9 @@ def new_data(data: DataFacts | None, config: GateConfig) -> GateResult:
     limit = config.min_new_patients
     if data is None:
         return _count("new_data", None, limit, Verdict.NOT_EVALUATED, _NOT_GATHERED)
+    if data.n_new_patients is None:
+        why = "the champion's dataset version cannot be read, so nobody can tell which training patients are new to it"
+        return _count("new_data", None, limit, Verdict.NOT_EVALUATED, why, data.n_images)
     told = f"{data.n_new_patients} training patients are new to the champion, {limit} are asked for"
     verdict = Verdict.PASS if data.n_new_patients >= limit else Verdict.FAIL
     return _count("new_data", data.n_new_patients, limit, verdict, told, data.n_images)

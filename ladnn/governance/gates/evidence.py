@@ -133,14 +133,15 @@ class DataFacts(_Evidence):
     """What the data are to candidate and champion.
 
     Attributes:
-        n_new_patients: training patients that the champion's dataset version does not hold; all without a champion.
+        n_new_patients: training patients that the champion's dataset version does not hold; all without a champion, None
+            where that version cannot be read.
         n_candidate_leaks: images of the test part that share a patient, study or picture with the candidate's training.
         n_champion_leaks: the same with the champion's training; None where its dataset version cannot be read.
         n_images: of the dataset version.
         n_in_review: those with a label that waits for a person's look.
     """
 
-    n_new_patients: int
+    n_new_patients: int | None
     n_candidate_leaks: int
     n_champion_leaks: int | None
     n_images: int

@@ -134,13 +134,15 @@ def _champion(
     trusted: TrustedKeys,
     cache: Path,
 ) -> tuple[Measured | None, str | None]:
-    """Measure the champion, or say why it cannot be: a person decides, or a damaged one would end all retrains."""
+    """Measure the champion, or say why it cannot be: a person decides, or a broken one would end or reject all of them."""
     if current is None:
         return None, None
     try:
-        return measure(store, plan, rows, load_bundle(store, current.bundle_id, trusted), TEST_CHAMPION, cache), None
+        bundle = load_bundle(store, current.bundle_id, trusted)
     except BundleError as error:
         return None, str(error)
+    measured = measure(store, plan, rows, bundle, TEST_CHAMPION, cache)
+    return (measured, None) if measured.finite else (None, "its scores are not finite")
 
 
 def _is_champion(store: ObjectStore, bundle_id: str, current: Promotion | None, trusted: TrustedKeys) -> bool:

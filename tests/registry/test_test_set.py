@@ -6,6 +6,8 @@ import pytest
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.errors import BundleError
+from ladnn.governance.gates.champion import not_worse_than_champion
+from ladnn.governance.gates.verdicts import Verdict
 from ladnn.governance.ledger import count_openings
 from ladnn.registry import test_set as opening
 from ladnn.registry.bundle import load_bundle
@@ -113,3 +115,21 @@ def test_a_damaged_champion_is_told_and_the_candidate_is_measured(champion_platf
     assert champion_platform.bundle_id in evidence.champion_problem
     assert (evidence.has_champion, evidence.champion, evidence.difference) == (True, None, None)
     assert evidence.candidate is not None
+
+
+def test_a_champion_whose_scores_are_not_finite_is_told_and_the_candidate_is_not_blamed(champion_platform, monkeypatch):
+    whole = opening.measure
+
+    def measure(store, plan, rows, bundle, *arguments):
+        measured = whole(store, plan, rows, bundle, *arguments)
+        if bundle.id == champion_platform.bundle_id:
+            measured.probabilities[0] = np.nan
+        return measured
+
+    monkeypatch.setattr(opening, "measure", measure)
+
+    evidence = opened(champion_platform, champion_platform.another_bundle(0.3)).evidence
+
+    assert (evidence.champion_problem, evidence.champion) == ("its scores are not finite", None)
+    assert evidence.candidate is not None
+    assert not_worse_than_champion(evidence, champion_platform.plan.config.gates).verdict is Verdict.NOT_EVALUATED

@@ -37,13 +37,20 @@ class Monitored(BaseModel):
 
 
 def find_trigger(store: ObjectStore, config: ExperimentConfig, drift: DriftRecord | None) -> Trigger:
-    """Find out whether anything sets off a retrain; drift counts only where there is something new to learn from."""
+    """Find out whether anything sets off a retrain.
+
+    Drift counts only where there is something new to learn from. Where a site is to be asked first, nothing sets one off.
+    """
     n_new = count_new_studies(store, synthetic=config.data.synthetic)
     told = f"{n_new} new {'study' if n_new == 1 else 'studies'} since the last retrain"
+    action = drift.verdict.action if drift else Action.NONE
+    if drift is not None and action is Action.INVESTIGATE:
+        asked = ", ".join(drift.verdict.sites)
+        why = f"{told}; drift {drift.id}: ask {asked} what changed before its images are learned from"
+        return Trigger(retrain=False, reason=why, n_new_studies=n_new)
     wanted = config.triggers.new_studies
     if wanted is not None and n_new >= wanted:
         return Trigger(retrain=True, reason=f"{told} (triggers.new_studies = {wanted})", n_new_studies=n_new)
-    action = drift.verdict.action if drift else Action.NONE
     if drift is None or action is not Action.RETRAIN:
         why = f"drift verdict: {action}" if drift else "no champion to compare with"
         return Trigger(retrain=False, reason=f"{told}; {why}", n_new_studies=n_new)

@@ -23,8 +23,8 @@ def config(**triggers):
     )
 
 
-def drift(action):
-    verdict = Verdict(action=action, sites=(), properties=("intensity.mean",), streams=(), reason="intensity moved")
+def drift(action, sites=()):
+    verdict = Verdict(action=action, sites=sites, properties=("intensity.mean",), streams=(), reason="intensity moved")
     return DriftRecord(
         id="k-1",
         checked_at=datetime.now(UTC),
@@ -109,7 +109,13 @@ def test_drift_sets_off_a_retrain_by_its_verdict_and_the_reason_names_the_check(
     trigger = find_trigger(retrained, config(), drift(Action.RETRAIN))
     assert (trigger.retrain, trigger.reason) == (True, "drift k-1: intensity moved")
     assert not find_trigger(retrained, config(drift=False), drift(Action.RETRAIN)).retrain
-    assert not find_trigger(retrained, config(), drift(Action.INVESTIGATE)).retrain
+
+
+def test_while_a_site_is_to_be_asked_no_number_of_new_studies_sets_off_a_retrain(retrained):
+    add_studies(retrained, 3)
+    trigger = find_trigger(retrained, config(new_studies=3), drift(Action.INVESTIGATE, ("hospital-b",)))
+    assert (trigger.retrain, trigger.n_new_studies) == (False, 3)
+    assert "drift k-1: ask hospital-b" in trigger.reason
 
 
 def test_drift_of_what_is_served_waits_for_something_to_learn_from(retrained):

@@ -79,7 +79,7 @@ def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = Fal
     from ladnn.presentation_of_drift import print_drift
 
     if monitored.drift is None:
-        typer.echo("drift: no model has been promoted yet, so there is nothing to compare with")
+        typer.echo(f"drift: {monitored.drift_problem}")
     else:
         print_drift(monitored.drift)
     typer.echo(f"retrain: {'yes' if monitored.trigger.retrain else 'no'}: {monitored.trigger.reason}")

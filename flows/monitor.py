@@ -11,11 +11,9 @@ from flows.intake import take_in_contributions
 from flows.retrain import retrain
 from ladnn.config import ExperimentConfig
 from ladnn.config_file import parse_config
-from ladnn.governance.drift.verdict import DriftRecord
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
-from ladnn.registry.drift import check_drift, log_check
-from ladnn.registry.promotion import champion
+from ladnn.registry.drift import Watch, log_check, watch_drift
 from ladnn.registry.summary import RetrainSummary
 from ladnn.registry.tracking import open_tracking
 from ladnn.registry.triggers import Monitored, Trigger, find_trigger
@@ -34,10 +32,10 @@ def monitor(experiment: dict[str, Any]) -> Monitored:
     config = parse_config(experiment, "of the monitor flow")
     settle_held()
     take_in_contributions(sweep=False)
-    drift = look_for_drift(config)
-    trigger = weigh(config, drift)
+    watch = look_for_drift(config)
+    trigger = weigh(config, watch)
     summary = set_off(experiment, trigger.reason) if trigger.retrain else None
-    return Monitored(drift=drift, trigger=trigger, retrain=summary)
+    return Monitored(drift=watch.check, drift_problem=watch.problem, trigger=trigger, retrain=summary)
 
 
 def set_off(experiment: dict[str, Any], reason: str) -> RetrainSummary | None:
@@ -51,22 +49,22 @@ def set_off(experiment: dict[str, Any], reason: str) -> RetrainSummary | None:
 
 
 @task(cache_policy=NO_CACHE)
-def look_for_drift(config: ExperimentConfig) -> DriftRecord | None:
-    """Check for drift and show it in MLflow; without a champion there is nothing to compare with."""
+def look_for_drift(config: ExperimentConfig) -> Watch:
+    """Check for drift and show it in MLflow; where there is nothing to compare with, tell why."""
     platform = open_platform()
-    if champion(platform.store) is None:
-        say("  drift: no champion yet")
-        return None
     with progress_bar("drift: images") as bar:
-        record = check_drift(platform, config.drift, bar)
-    log_check(platform.store, open_tracking(platform.settings), record)
-    say(f"  drift: {record.verdict.action}: {record.verdict.reason}")
-    return record
+        watch = watch_drift(platform, config.drift, bar)
+    if watch.check is None:
+        say(f"  drift: {watch.problem}")
+        return watch
+    log_check(platform.store, open_tracking(platform.settings), watch.check)
+    say(f"  drift: {watch.check.verdict.action}: {watch.check.verdict.reason}")
+    return watch
 
 
 @task(cache_policy=NO_CACHE)
-def weigh(config: ExperimentConfig, drift: DriftRecord | None) -> Trigger:
+def weigh(config: ExperimentConfig, watch: Watch) -> Trigger:
     """Find out whether anything sets off a retrain."""
-    trigger = find_trigger(open_platform().store, config, drift)
+    trigger = find_trigger(open_platform().store, config, watch)
     say(f"  retrain: {'yes' if trigger.retrain else 'no'}: {trigger.reason}")
     return trigger

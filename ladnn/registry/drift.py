@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict
 
 from ladnn.config_monitoring import DriftConfig
 from ladnn.dataset.split import Split
 from ladnn.dataset.version import load_manifest, load_version, rows_of
+from ladnn.errors import BundleError, NoChampionError, StoreError
 from ladnn.governance.drift.comparison import Sides, Stream
 from ladnn.governance.drift.sample import FAMILIES, family_of, joined
 from ladnn.governance.drift.verdict import DriftRecord, StreamFacts, judge
@@ -79,6 +81,28 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
         properties=(),
     )
     return _describe_and_keep(platform, record, streams)
+
+
+class Watch(BaseModel):
+    """What looking for drift came to: a check, or why there is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: DriftRecord | None
+    problem: str | None
+
+
+def watch_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_steps) -> Watch:
+    """Check for drift where there is a champion whose bundle and data can be read, else tell why there is no check.
+
+    Retrains are set off by other things than drift, too, and mend a damaged champion; arguments as of `check_drift`.
+    """
+    try:
+        return Watch(check=check_drift(platform, config, on_step), problem=None)
+    except NoChampionError:
+        return Watch(check=None, problem="no champion to compare with")
+    except (BundleError, StoreError) as error:
+        return Watch(check=None, problem=f"no check for drift: {error}")
 
 
 def read_page(store: ObjectStore, record: DriftRecord) -> bytes | None:

@@ -6,6 +6,7 @@ from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import load_version
 from ladnn.governance.drift.verdict import Action, DriftRecord
 from ladnn.intake.catalogue import read_outcomes
+from ladnn.registry.drift import Watch
 from ladnn.registry.summary import RetrainSummary, status_of
 from ladnn.retrain import read_plan, retrain_ids
 from ladnn.store import ObjectStore
@@ -30,19 +31,21 @@ class Monitored(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     drift: DriftRecord | None
-    """None where there is no champion to compare with."""
+    drift_problem: str | None
+    """Why there is no check for drift, such as that there is no champion."""
     trigger: Trigger
     retrain: RetrainSummary | None
     """What the retrain came to that was set off; None without one, or where a deployment of its own runs it."""
 
 
-def find_trigger(store: ObjectStore, config: ExperimentConfig, drift: DriftRecord | None) -> Trigger:
+def find_trigger(store: ObjectStore, config: ExperimentConfig, watch: Watch) -> Trigger:
     """Find out whether anything sets off a retrain.
 
     Drift counts only where there is something new to learn from. Where a site is to be asked first, nothing sets one off.
     """
     n_new = count_new_studies(store, synthetic=config.data.synthetic)
     told = f"{n_new} new {'study' if n_new == 1 else 'studies'} since the last retrain"
+    drift = watch.check
     action = drift.verdict.action if drift else Action.NONE
     if drift is not None and action is Action.INVESTIGATE:
         asked = ", ".join(drift.verdict.sites)
@@ -52,8 +55,8 @@ def find_trigger(store: ObjectStore, config: ExperimentConfig, drift: DriftRecor
     if wanted is not None and n_new >= wanted:
         return Trigger(retrain=True, reason=f"{told} (triggers.new_studies = {wanted})", n_new_studies=n_new)
     if drift is None or action is not Action.RETRAIN:
-        why = f"drift verdict: {action}" if drift else "no champion to compare with"
-        return Trigger(retrain=False, reason=f"{told}; {why}", n_new_studies=n_new)
+        seen = f"drift verdict: {action}" if drift else watch.problem
+        return Trigger(retrain=False, reason=f"{told}; {seen}", n_new_studies=n_new)
     if not config.triggers.drift:
         return Trigger(retrain=False, reason=f"{told}; drift, but triggers.drift is off", n_new_studies=n_new)
     if n_new == 0:

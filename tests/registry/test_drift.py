@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 from factories import TODAY
+from trained_platform import EXPERIMENT
 
 from ladnn.config_monitoring import DriftConfig
 from ladnn.dataset.desk import open_desk
@@ -17,8 +18,9 @@ from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
 from ladnn.platform import Platform
-from ladnn.registry.drift import check_drift, latest_check, log_check, read_page
+from ladnn.registry.drift import Watch, check_drift, latest_check, log_check, read_page, watch_drift
 from ladnn.registry.looks import N_COMPONENTS
+from ladnn.registry.triggers import find_trigger
 
 FEW = DriftConfig(min_patients=8, min_site_patients=6)
 N_NEW = 16
@@ -41,6 +43,25 @@ def check(platform, config=FEW):
 def test_without_a_champion_the_error_says_what_to_run(platform):
     with pytest.raises(NoChampionError, match="ladnn retrain"):
         check(platform)
+
+
+def test_the_monitor_weighs_its_triggers_without_a_champion(platform):
+    watch = watch_drift(Platform(platform.settings, platform.store), FEW)
+    assert watch == Watch(check=None, problem="no champion to compare with")
+
+
+@pytest.mark.parametrize("damaged", ["model.onnx", "bundle.sig", "manifest.parquet"])
+def test_the_monitor_weighs_its_triggers_though_the_champion_cannot_be_read_and_says_why(champion_platform, damaged):
+    (file,) = (champion_platform.home / "store").glob(f"*/*/{damaged}")
+    file.write_bytes(file.read_bytes()[:-9])
+
+    watch = watch_drift(Platform(champion_platform.settings, champion_platform.store), FEW)
+    trigger = find_trigger(champion_platform.store, EXPERIMENT, watch)
+
+    assert watch.check is None
+    assert watch.problem.startswith("no check for drift: ")
+    assert file.parent.name in watch.problem
+    assert (trigger.retrain, watch.problem in trigger.reason) == (False, True)
 
 
 def test_before_anything_new_came_there_are_not_enough_cases_and_no_page(champion_platform):

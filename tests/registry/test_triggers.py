@@ -11,10 +11,13 @@ from ladnn.config import ExperimentConfig, Variant
 from ladnn.config_monitoring import DriftConfig, TriggerConfig
 from ladnn.dataset.freezing import freeze
 from ladnn.governance.drift.verdict import Action, DriftRecord, Verdict
+from ladnn.registry.drift import Watch
 from ladnn.registry.promotion import Proposal, promote
 from ladnn.registry.summary import finish_retrain
 from ladnn.registry.triggers import find_trigger
 from ladnn.retrain import plan_retrain
+
+NO_CHAMPION = Watch(check=None, problem="no champion to compare with")
 
 
 def config(**triggers):
@@ -25,7 +28,7 @@ def config(**triggers):
 
 def drift(action, sites=()):
     verdict = Verdict(action=action, sites=sites, properties=("intensity.mean",), streams=(), reason="intensity moved")
-    return DriftRecord(
+    record = DriftRecord(
         id="k-1",
         checked_at=datetime.now(UTC),
         model_version="1",
@@ -39,6 +42,7 @@ def drift(action, sites=()):
         comparisons=(),
         properties=(),
     )
+    return Watch(check=record, problem=None)
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def add_studies(store, n, **values):
 
 def test_enough_new_studies_set_off_a_retrain_and_the_reason_says_how_many(retrained):
     add_studies(retrained, 3)
-    trigger = find_trigger(retrained, config(new_studies=3), None)
+    trigger = find_trigger(retrained, config(new_studies=3), NO_CHAMPION)
     assert (trigger.retrain, trigger.n_new_studies) == (True, 3)
     assert trigger.reason.startswith("3 new studies since the last retrain")
 
@@ -77,12 +81,12 @@ def test_fewer_studies_wait(retrained):
 
 
 def test_the_studies_of_a_candidate_that_waits_for_a_person_set_off_no_second_retrain(planned):
-    assert find_trigger(planned.store, config(new_studies=4), None).retrain
+    assert find_trigger(planned.store, config(new_studies=4), NO_CHAMPION).retrain
     held(planned)
     waiting = find_trigger(planned.store, config(new_studies=1), drift(Action.RETRAIN))
     assert (waiting.retrain, waiting.n_new_studies) == (False, 0)
     add_studies(planned.store, 1)
-    assert find_trigger(planned.store, config(new_studies=1), None).n_new_studies == 1
+    assert find_trigger(planned.store, config(new_studies=1), NO_CHAMPION).n_new_studies == 1
 
 
 def test_the_studies_of_a_candidate_that_another_champion_overtook_are_new_again(planned):
@@ -91,17 +95,17 @@ def test_the_studies_of_a_candidate_that_another_champion_overtook_are_new_again
         bundle_id="b-2", model_version="1", retrain_id="r-other", synthetic=False, by="gates", reason="all gates passed"
     )
     promote(planned.store, other, expected=0)
-    assert find_trigger(planned.store, config(new_studies=4), None).retrain
+    assert find_trigger(planned.store, config(new_studies=4), NO_CHAMPION).retrain
 
 
 def test_phantoms_are_no_studies_of_patients(retrained):
     add_studies(retrained, 3, synthetic=True)
-    assert find_trigger(retrained, config(new_studies=1), None).n_new_studies == 0
+    assert find_trigger(retrained, config(new_studies=1), NO_CHAMPION).n_new_studies == 0
 
 
 def test_before_the_first_retrain_every_study_is_new(file_store):
     keep_records(file_store, [make_record(f"p{k}") for k in range(4)])
-    assert find_trigger(file_store, config(new_studies=4), None).retrain
+    assert find_trigger(file_store, config(new_studies=4), NO_CHAMPION).retrain
 
 
 def test_drift_sets_off_a_retrain_by_its_verdict_and_the_reason_names_the_check(retrained):

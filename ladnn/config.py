@@ -6,7 +6,7 @@ in `ladnn.settings`.
 
 import hashlib
 from datetime import date
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -158,6 +158,9 @@ class AuditConfig(Section):
     """Grey levels and sharpness of whole pictures; wider, because lung disease moves them, too."""
 
 
+_NO_METHOD = {"seed", "n_seeds", "variants", "envelope", "promotion", "drift", "triggers"}
+
+
 class ExperimentConfig(Section):
     """One experiment: what is trained on what, and what it must reach."""
 
@@ -184,10 +187,12 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check_envelope(self) -> Self:
-        numbers = {name for name, value in flat_values(self.model_dump()) if type(value) in (int, float)}
+        numbers = {name for name, value in self.method().items() if type(value) in (int, float)}
         unknown = sorted(self.envelope.ranges.keys() - numbers)
         if unknown:
-            raise ValueError(f"envelope.ranges: these are no numbers of an experiment: {', '.join(unknown)}")
+            raise ValueError(
+                f"envelope.ranges: these are no numbers that are compared with the champion: {', '.join(unknown)}"
+            )
         return self
 
     @field_validator("variants")
@@ -205,6 +210,14 @@ class ExperimentConfig(Section):
     def seed_of(self, variant: Variant) -> int:
         """Return the seed that a variant is trained with."""
         return self.seed if variant.seed is None else variant.seed
+
+    def method(self) -> dict[str, Any]:
+        """Return by dotted name how a model is made and measured: what the declared envelope gives ranges of.
+
+        Left out are what it compares otherwise (variants, itself), repetitions of the same method (seeds), and what is
+        not about the model (promotion, drift, triggers).
+        """
+        return dict(flat_values(self.model_dump(mode="json", exclude=_NO_METHOD)))
 
     @property
     def digest(self) -> str:

@@ -171,6 +171,24 @@ def test_an_override_that_cannot_be_is_named(file: Path, override: str, problem:
     assert override in str(caught.value)
 
 
+@pytest.mark.parametrize("never", ["false", '"never"', "never"])
+def test_a_trigger_that_is_not_wanted_is_switched_off_in_words_of_toml(file: Path, never: str) -> None:
+    config = load_config(file, [f"triggers.schedule={never}", f"triggers.new_studies={never}"])
+    assert (config.triggers.schedule, config.triggers.new_studies) == (None, None)
+    assert parse_config(config.model_dump(mode="json"), "handed on") == config
+
+
+@pytest.mark.parametrize("key", ["schedule", "monitor"])
+def test_what_is_no_cron_expression_is_refused_when_it_is_read(file: Path, key: str) -> None:
+    for text in ("None", "weekly", '"0 3 * *"', "true"):
+        with pytest.raises(ConfigError, match=f"triggers.{key}: "):
+            load_config(file, [f"triggers.{key}={text}"])
+    for cron in ("@weekly", "0 3 * * 1", "0 0 3 * * 1"):
+        assert load_config(file, [f'triggers.{key}="{cron}"'])
+    with pytest.raises(ConfigError, match=r"triggers\.monitor: "):
+        load_config(file, ["triggers.monitor=never"])
+
+
 def test_a_frozen_config_cannot_be_changed() -> None:
     config = parse_config({"variants": [LADNN]}, "a")
     with pytest.raises(ValueError, match="frozen"):

@@ -14,11 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import ExperimentConfig
-from ladnn.envelope import Envelope, flat_values
+from ladnn.envelope import Envelope
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 
-_FREE = ("seed", "n_seeds", "variants", "envelope", "promotion", "drift", "triggers")
-"""Compared otherwise (variants, envelope), a repetition of the same method (seeds), or not about the model (promotion, drift, triggers)."""
 _PLACE = {"training.processes", "training.checkpoint_minutes", "training.compile"}
 """Where and how safely a training runs, not what it learns."""
 
@@ -132,7 +130,7 @@ def _sites(envelope: Envelope, candidate: Model, champion: Model | None) -> Chan
 
 def _values(envelope: Envelope, config: ExperimentConfig, before: ExperimentConfig | None) -> Iterator[ChangeItem]:
     """Yield what has a declared range, and what changed without one."""
-    now, was = _compared(config), _compared(before) if before else None
+    now, was = config.method(), before.method() if before else None
     for name in sorted(now.keys() | (was or {}).keys()):
         value = now.get(name)
         changed = was is not None and was.get(name) != value
@@ -147,11 +145,6 @@ def _values(envelope: Envelope, config: ExperimentConfig, before: ExperimentConf
             allowed="as at the champion" if low is None else f"{low:g} to {high:g}",
             inside=inside,
         )
-
-
-def _compared(config: ExperimentConfig) -> dict[str, Any]:
-    values = config.model_dump(mode="json", exclude=set(_FREE))
-    return dict(flat_values(values))
 
 
 def _shown(value: Any) -> str:

@@ -116,8 +116,11 @@ def test_an_empty_sheet_is_no_pass():
 @pytest.mark.parametrize(
     ("ranges", "problem"),
     [
-        ({"training.epochz": [1, 2]}, "no numbers of an experiment: training.epochz"),
-        ({"training.pooling": [1, 2]}, "no numbers of an experiment: training.pooling"),
+        ({"training.epochz": [1, 2]}, "no numbers that are compared with the champion: training.epochz"),
+        ({"training.pooling": [1, 2]}, "no numbers that are compared with the champion: training.pooling"),
+        ({"drift.alpha": [0.01, 0.02]}, "no numbers that are compared with the champion: drift.alpha"),
+        ({"promotion.approval_hours": [1, 9], "seed": [1, 2]}, "champion: promotion.approval_hours, seed"),
+        ({"triggers.new_studies": [1, 9]}, "no numbers that are compared with the champion: triggers.new_studies"),
         ({"training.epochs": [9, 2]}, "lowest value stands after the highest: training.epochs"),
         ({"training.epochs": [9]}, "envelope.ranges.training.epochs"),
     ],

@@ -1,6 +1,7 @@
 """A trial of a bundle where torch, MLflow and Prefect cannot be imported: `python -m ladnn.serving.trial FOLDER KEY…`.
 
-Prints one JSON document; an error ends it with a code other than 0 and its reason as the last line of stderr.
+Prints one JSON document; an error ends it with a code other than 0 and its reason as the last line of stderr. Where the
+machine is to blame (no memory, no space), and not the bundle, the code is `os.EX_TEMPFAIL`.
 """
 
 import io
@@ -54,4 +55,8 @@ def main(folder: Path, keys: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), tuple(sys.argv[2:]))
+    try:
+        main(Path(sys.argv[1]), tuple(sys.argv[2:]))
+    except (OSError, MemoryError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - its reason
+        sys.exit(os.EX_TEMPFAIL)

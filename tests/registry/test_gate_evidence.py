@@ -1,6 +1,10 @@
 """What the gates are judged by, gathered from a real platform: comparison, retention, data, service, budget."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 
 import pandas as pd
 import pytest
@@ -11,15 +15,17 @@ from ladnn.config_gates import GateConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import load_manifest, rows_of
-from ladnn.errors import BudgetSpentError
+from ladnn.errors import BudgetSpentError, BundleError, RetrainError
 from ladnn.governance.ledger import allow_openings, count_openings, record_opening
 from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
 from ladnn.platform import Platform
+from ladnn.registry import serving_check
 from ladnn.registry.data_facts import gather_data_facts, n_leaks
 from ladnn.registry.serving_check import check_serving, try_bundle
 from ladnn.registry.test_set import open_test_set, read_flips, read_test_result
+from ladnn.signing import TrustedKeys
 
 
 def opened(platform, plan=None, version=None, bundle_id=None):
@@ -225,6 +231,52 @@ def test_a_damaged_bundle_cannot_be_served(platform):
 
     assert "model.onnx" in facts.problem
     assert facts.latency_ms is None
+
+
+def program(tmp_path, line):
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("kill -KILL $$", "SIGKILL"),
+        (f"echo 'MemoryError: none left' >&2; exit {os.EX_TEMPFAIL}", "MemoryError: none left"),
+        ("exec sleep 60", "no answer within 1 s"),
+    ],
+)
+def test_a_machine_that_cannot_try_a_bundle_is_no_verdict_on_it(platform, monkeypatch, tmp_path, line, why):
+    monkeypatch.setattr(serving_check, "_LONGEST_S", 1)
+    monkeypatch.setattr(sys, "executable", program(tmp_path, line))
+
+    with pytest.raises(RetrainError, match=f"could not be tried on this machine.*{why}.*repeat the same command"):
+        check_serving(platform.store, platform.plan, platform.bundle_id, platform.trusted)
+    assert not any(key.endswith("serving.json") for key in platform.store.list("retrains/"))
+
+
+def test_no_room_for_a_trial_is_no_verdict_on_the_bundle(platform, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    with pytest.raises(RetrainError, match="could not be tried on this machine"):
+        try_bundle(platform.store, platform.bundle_id, platform.trusted)
+
+
+def test_a_trial_tells_what_the_machine_refuses_from_what_is_wrong_with_a_bundle(tmp_path):
+    (tmp_path / "file").touch()
+    codes = [
+        subprocess.run([sys.executable, "-m", "ladnn.serving.trial", str(tmp_path / name)], check=False).returncode
+        for name in ("file", "missing")
+    ]
+
+    assert codes == [os.EX_TEMPFAIL, 1]
+
+
+def test_a_bundle_whose_signer_is_not_trusted_here_is_no_verdict_either(platform):
+    with pytest.raises(BundleError, match="not signed by a key that is trusted here"):
+        try_bundle(platform.store, platform.bundle_id, TrustedKeys(()))
 
 
 def test_evidence_is_plain_json(champion_platform):

@@ -3,12 +3,13 @@
 Every step finds what an earlier, killed run left, so the whole can be repeated.
 """
 
-from ladnn.errors import PromotionConflictError, RetrainError
+from ladnn.errors import PromotionConflictError, PromotionError, RetrainError
 from ladnn.governance.decision import Decision
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger_log import Challenger, name_challenger
 from ladnn.registry.model_versions import follow_log, register
 from ladnn.registry.promotion import Proposal, champion, is_overtaken, overtaken_message, promote, promotions
+from ladnn.registry.summary import read_outcome
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import Tracking
 from ladnn.signing import TrustedKeys
@@ -26,6 +27,20 @@ def check_replaceable(store: ObjectStore, *, synthetic: bool) -> None:
         raise RetrainError(
             f"the champion of {store.url} was trained on patients, this experiment trains on phantoms; "
             "set LADNN_HOME to another folder for it"
+        )
+
+
+def check_open(store: ObjectStore, retrain_id: str) -> None:
+    """Refuse to promote the candidate of a retrain that ended otherwise: log, outcome and MLflow would never agree again.
+
+    Raises:
+        PromotionError: it ended as rejected, expired or superseded.
+    """
+    ended = read_outcome(store, retrain_id)
+    if ended is not None and ended.status != "promoted":
+        raise PromotionError(
+            f"retrain {retrain_id} ended as {ended.status}, so its candidate can no longer become champion; "
+            "run `ladnn retrain` again, with --force if it finds nothing new"
         )
 
 
@@ -57,6 +72,7 @@ def promote_challenger(
     """Register and promote the bundle of a decision; return its model version.
 
     Raises:
+        PromotionError: its retrain ended otherwise, such as superseded by one on newer data, maybe just now.
         PromotionConflictError: another model became champion since the test set was opened.
         RetrainError: a model of phantoms would replace one of patients.
         BundleError: the bundle or its upload is damaged, or no trusted key signed it.
@@ -70,6 +86,7 @@ def promote_challenger(
         by=by,
         reason=reason,
     )
+    check_open(store, named.retrain_id)  # the upload took its time
     record = promote(store, proposal, expected=named.against)
     follow_log(tracking, store)
     return record.model_version

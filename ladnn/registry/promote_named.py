@@ -5,7 +5,7 @@ from ladnn.errors import PromotionError
 from ladnn.governance.approval import read_answer
 from ladnn.governance.decision import Decision, read_decision
 from ladnn.registry import retrain_runs
-from ladnn.registry.challenger import promote_challenger
+from ladnn.registry.challenger import check_open, promote_challenger
 from ladnn.registry.challenger_log import Challenger, named_challengers
 from ladnn.registry.promotion import Promotion, champion, promotions, required_champion
 from ladnn.registry.summary import finish_retrain, promoted_version, read_held, summarise
@@ -32,7 +32,8 @@ def promote_named(
         reason: why.
 
     Raises:
-        PromotionError: nothing has this name, gates rejected it, nobody accepted it, or it is or was champion.
+        PromotionError: nothing has this name, gates rejected it, nobody accepted it, its retrain ended otherwise, or it
+            is or was champion.
         PromotionConflictError: another model became champion since it was measured.
         RetrainError: there is no such retrain, or a model of phantoms would replace one of patients.
         BundleError: the bundle or its upload is damaged, or no trusted key signed it.
@@ -40,6 +41,7 @@ def promote_named(
     check_accountable(by, reason, "a promotion", PromotionError)
     decision = _decision(store, name)
     _check_accepted(store, decision)
+    check_open(store, decision.retrain_id)
     _check_not_promoted(store, decision)
     test = required_test_result(store, decision.retrain_id)
     promote_challenger(store, tracking, trusted, decision, test, by=by, reason=reason)

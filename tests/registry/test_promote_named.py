@@ -6,12 +6,13 @@ from challengers import SECOND, aliases, decide
 from ladnn.errors import BundleError, PromotionConflictError, PromotionError, RetrainError
 from ladnn.governance.approval import answer
 from ladnn.governance.decision import read_decision
+from ladnn.registry import challenger
 from ladnn.registry.challenger import challenge
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promote_named import promote_named
 from ladnn.registry.promotion import champion, promotions
 from ladnn.registry.rollback import roll_back
-from ladnn.registry.summary import read_outcome
+from ladnn.registry.summary import finish_retrain, read_outcome
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import open_tracking
 
@@ -95,6 +96,28 @@ def test_what_was_measured_against_another_champion_is_refused(passed):
     roll_back(passed.store, passed.trusted, by="Ada", reason="worse at one site")
 
     refused(passed, PromotionConflictError, r"champion changed since retrain r-third was measured \(record 3 exists\)")
+
+
+def test_the_candidate_of_a_retrain_that_was_superseded_is_refused(passed):
+    finish_retrain(passed.store, THIRD, "superseded", None, ())
+
+    refused(passed, PromotionError, "retrain r-third ended as superseded")
+
+
+def test_a_retrain_that_is_superseded_while_its_candidate_is_uploaded_promotes_nothing(passed, monkeypatch):
+    whole = challenger.register
+
+    def register(*arguments):
+        version = whole(*arguments)
+        finish_retrain(passed.store, THIRD, "superseded", None, ())
+        return version
+
+    monkeypatch.setattr(challenger, "register", register)
+
+    with pytest.raises(PromotionError, match="ended as superseded"):
+        by_hand(passed)
+    assert len(promotions(passed.store)) == 2
+    assert aliases(open_tracking(passed.settings))["champion"] == "2"
 
 
 def test_the_champion_and_a_former_one_are_refused_with_the_way_to_it(two_promoted):

@@ -1,5 +1,6 @@
 """Evidently's part: indices by hand, a page that holds its limit and says what it lacks, and the workspace."""
 
+import json
 import math
 from datetime import UTC, datetime
 
@@ -66,6 +67,17 @@ def test_the_page_tells_the_verdict_and_is_added_to_the_workspace_once(tmp_path)
     assert f"{told.n_properties} of {told.n_properties} properties are drawn" in text
     assert (told.n_left_out, told.n_bytes) == (0, len(page))
     assert len(list((tmp_path / "evidently").glob("*/snapshots/*.json"))) == 1
+
+
+def test_the_workspaces_list_of_checks_is_whole_at_any_moment(tmp_path):
+    sides, workspace = two_sides(1), tmp_path / "evidently"
+    record = record_of(sides)
+    draw(record, {"contributions": sides}, workspace)
+    with (workspace / "checks.json").open() as reader:
+        draw(record.model_copy(update={"id": "k-2"}), {"contributions": sides}, workspace)
+        assert json.load(reader) == ["k-1"]  # the list is replaced, never written over
+    assert json.loads((workspace / "checks.json").read_text()) == ["k-1", "k-2"]
+    assert not [path for path in workspace.iterdir() if path.name.startswith(".checks")]
 
 
 def test_a_page_that_would_be_too_large_keeps_what_moved_most_and_says_what_it_lacks():

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -206,4 +207,9 @@ def _keep(snapshot: "Snapshot", record: DriftRecord, folder: Path) -> None:
             return
         snapshot.set_name(f"{record.verdict.action.value} {record.checked_at:%Y-%m-%d}")
         workspace.add_run(project.id, snapshot)
-        kept.write_text(json.dumps([*done, record.id]))
+        draft = kept.with_name(f".{kept.name}.{uuid4().hex}")
+        try:
+            draft.write_text(json.dumps([*done, record.id]))
+            draft.replace(kept)
+        finally:
+            draft.unlink(missing_ok=True)

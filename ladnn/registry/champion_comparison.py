@@ -91,12 +91,17 @@ def flipped(rows: pd.DataFrame, ours: Measured, theirs: Measured) -> tuple[FlipC
             "label": None if np.isnan(labels[place]) else int(labels[place]),
             "champion": names[bool(theirs.called[place])],
             "candidate": names[bool(ours.called[place])],
-            "champion_probability": round(float(theirs.probabilities[place, _DIAGNOSIS]), 6),
-            "candidate_probability": round(float(ours.probabilities[place, _DIAGNOSIS]), 6),
+            "champion_probability": _rounded(theirs.probabilities[place, _DIAGNOSIS]),
+            "candidate_probability": _rounded(ours.probabilities[place, _DIAGNOSIS]),
         }
         for place in np.flatnonzero(changed)
     ]
     return counts, listed
+
+
+def _rounded(probability: float) -> float | None:
+    """Return a probability for JSON, which has no NaN."""
+    return round(float(probability), 6) if np.isfinite(probability) else None
 
 
 def _slice_auroc(

@@ -117,16 +117,35 @@ def test_a_damaged_champion_is_told_and_the_candidate_is_measured(champion_platf
     assert evidence.candidate is not None
 
 
-def test_a_champion_whose_scores_are_not_finite_is_told_and_the_candidate_is_not_blamed(champion_platform, monkeypatch):
+@pytest.fixture
+def spoil(monkeypatch):
+    """Let a bundle give NaN on test images."""
     whole = opening.measure
 
-    def measure(store, plan, rows, bundle, *arguments):
-        measured = whole(store, plan, rows, bundle, *arguments)
-        if bundle.id == champion_platform.bundle_id:
-            measured.probabilities[0] = np.nan
-        return measured
+    def spoil_bundle(bundle_id, places):
+        def measure(store, plan, rows, bundle, *arguments):
+            measured = whole(store, plan, rows, bundle, *arguments)
+            if bundle.id == bundle_id:
+                measured.probabilities[places] = np.nan
+            return measured
 
-    monkeypatch.setattr(opening, "measure", measure)
+        monkeypatch.setattr(opening, "measure", measure)
+
+    return spoil_bundle
+
+
+def test_a_candidate_whose_scores_are_not_finite_is_rejected_by_the_gate(champion_platform, spoil):
+    candidate = champion_platform.another_bundle(0.3)
+    spoil(candidate, slice(None))
+
+    evidence = opened(champion_platform, candidate).evidence
+
+    assert evidence.champion_problem is None
+    assert not_worse_than_champion(evidence, champion_platform.plan.config.gates).verdict is Verdict.FAIL
+
+
+def test_a_champion_whose_scores_are_not_finite_is_told_and_the_candidate_is_not_blamed(champion_platform, spoil):
+    spoil(champion_platform.bundle_id, 0)
 
     evidence = opened(champion_platform, champion_platform.another_bundle(0.3)).evidence
 

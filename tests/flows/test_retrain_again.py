@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ladnn_command import Home, write_config
+from ladnn_command import LENIENT, Home, write_config
 from promoted_home import Promoted
 
 from ladnn.intake.contribution import FORMAT, ContributedImage, Study
@@ -90,3 +90,21 @@ def test_force_retrains_and_an_identical_candidate_changes_nothing(promoted: Pro
     assert finished.document["retrain_id"] != promoted.first.document["retrain_id"]
     assert finished.document["status"] == "rejected"
     assert "identical" in " ".join(finished.document["decision"]["reasons"])
+
+
+def test_a_model_that_was_rolled_back_is_held_when_it_is_trained_anew(promoted: Promoted, later: Home) -> None:
+    training = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-3}
+    margins = {"non_inferiority_margin": 0.49, "sensitivity_margin": 0.49, "slice_margin": 0.49}
+    margins |= {"max_lesion_loss": 0.49, "max_attention_loss": 0.99}
+    config = write_config(later.path / "other.toml", training=training, gates=LENIENT | margins)
+    person = ("--by", "Ada", "--reason", "worse at one site")
+    held = later.run("retrain", "--config", config, "--json")  # outside of what may change without a person
+    assert held.document["status"] == "held", held.stderr
+    assert later.run("approve", held.document["retrain_id"], *person).code == 0
+    assert later.run("rollback", *person).code == 0
+
+    again = later.run("retrain", "--config", config, "--force", "--json")
+
+    assert again.document["status"] == "held", again.stderr
+    assert again.document["decision"]["bundle_id"] != held.document["decision"]["bundle_id"]
+    assert "this very model was champion and rolled back by Ada" in " ".join(again.document["decision"]["reasons"])

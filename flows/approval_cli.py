@@ -84,9 +84,7 @@ def _resumed(home: Path, decision: "Decision", given: "Answer") -> str | None:
 def _end(platform: Platform, decision: "Decision") -> str | None:
     """Promote or end a retrain here, and the flow run that may still wait for it; return how it ended."""
     from ladnn.registry.approvals import settle
-    from ladnn.registry.publication import publish
     from ladnn.registry.tracking import open_tracking
-    from ladnn.retrain import required_plan
 
     def end_runs() -> None:
         from flows.approval import end_suspended
@@ -95,8 +93,6 @@ def _end(platform: Platform, decision: "Decision") -> str | None:
 
     tracking, trusted = open_tracking(platform.settings), platform.settings.trusted_keys()
     outcome = settle(platform.store, tracking, trusted, decision)
-    if outcome is not None:
-        publish(platform.store, tracking, trusted, required_plan(platform.store, decision.retrain_id))
     _by_prefect(end_runs, platform.settings.home, "a flow run may stay suspended until the next retrain")
     return outcome.status if outcome else None
 

@@ -49,8 +49,6 @@ def settle_one(retrain_id: str) -> bool:
     platform = open_platform()
     tracking, trusted = _tracking(), platform.settings.trusted_keys()
     outcome = settle(platform.store, tracking, trusted, held_decision(platform.store, retrain_id))
-    if outcome is not None:
-        publish(platform.store, tracking, trusted, required_plan(platform.store, retrain_id))
     say(f"retrain {retrain_id}: {outcome.status if outcome else 'held'}")
     return outcome is not None
 
@@ -67,8 +65,8 @@ def hold(current: Plan, clock: StageClock) -> None:
     """Note that all is done but what a person decides."""
     platform, tracking = open_platform(), _tracking()
     store = platform.store
-    retrain_runs.end(tracking, summarise(store, current))
     publish(store, tracking, platform.settings.trusted_keys(), current)
+    retrain_runs.end(tracking, summarise(store, current))
     begin_wait(store, current.retrain_id, clock.times())
 
 

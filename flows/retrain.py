@@ -41,13 +41,14 @@ from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
 from ladnn.registry.changes import changes_of
 from ladnn.registry.data_facts import gather_data_facts
+from ladnn.registry.leftovers import supersede_unfinished
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
-from ladnn.registry.publication import publish
+from ladnn.registry.publication import end_retrain
 from ladnn.registry.retrain_figures import draw_figures
 from ladnn.registry.serving_check import check_serving
-from ladnn.registry.summary import RetrainSummary, Status, finish_retrain, summarise
+from ladnn.registry.summary import RetrainSummary, Status, summarise
 from ladnn.registry.test_set import TestResult, open_test_set, read_flips
 from ladnn.registry.tracking import Tracking, open_tracking
 from ladnn.registry.withdrawal import withdrawal
@@ -113,8 +114,8 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
         hold(current, clock)
         return await_person(current.retrain_id)
     with clock.stage("promote"):
-        model_version = promote_if_decided(decision, test)
-    return conclude(current, decision, model_version, clock)
+        promote_if_decided(current, decision, test)
+    return conclude(current, decision, clock)
 
 
 @task(cache_policy=NO_CACHE)
@@ -167,8 +168,9 @@ def audit_dataset(current: Plan) -> ShortcutAudit:
 @task(cache_policy=NO_CACHE)
 def open_runs(current: Plan, version: DatasetVersion, audit: ShortcutAudit) -> None:
     """Open the retrain's run in MLflow and end those of retrains that newer data overtook."""
-    tracking, store = _tracking(), open_platform().store
-    retrain_runs.supersede_unfinished(store, tracking, current)
+    tracking, platform = _tracking(), open_platform()
+    store = platform.store
+    supersede_unfinished(store, tracking, platform.settings.trusted_keys(), current)
     run_id = retrain_runs.begin(tracking, current, version)
     retrain_runs.log_audit(tracking, run_id, audit)
     if champion(store) is not None:
@@ -255,31 +257,29 @@ def make_challenger(decision: Decision, test: TestResult) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def promote_if_decided(decision: Decision, test: TestResult) -> str | None:
-    """Register and promote a candidate that passed; return its model version.
+def promote_if_decided(current: Plan, decision: Decision, test: TestResult) -> None:
+    """Register and promote a candidate that passed.
 
     Where the champion changed meanwhile, the retrain ends without a verdict and the next one measures anew.
     """
     if decision.outcome == "reject":
-        return None
-    platform = open_platform()
+        return
+    platform, tracking = open_platform(), _tracking()
     store, trusted = platform.store, platform.settings.trusted_keys()
     try:
-        return promote_challenger(store, _tracking(), trusted, decision, test, by="gates", reason="all gates passed")
+        promote_challenger(store, tracking, trusted, decision, test, by="gates", reason="all gates passed")
     except PromotionConflictError:
-        finish_retrain(store, decision.retrain_id, "superseded", None, ())
+        end_retrain(store, tracking, trusted, current, "superseded")
         raise
 
 
 @task(cache_policy=NO_CACHE)
-def conclude(current: Plan, decision: Decision, model_version: str | None, clock: StageClock) -> RetrainSummary:
+def conclude(current: Plan, decision: Decision, clock: StageClock) -> RetrainSummary:
     """End the retrain, in the store last of all."""
     platform, tracking = open_platform(), _tracking()
     store = platform.store
     status: Status = "rejected" if decision.outcome == "reject" else "promoted"
-    retrain_runs.end(tracking, summarise(store, current, status))
-    publish(store, tracking, platform.settings.trusted_keys(), current)
-    finish_retrain(store, current.retrain_id, status, model_version, clock.times())
+    end_retrain(store, tracking, platform.settings.trusted_keys(), current, status, clock.times())
     say(f"retrain {current.retrain_id}: {status}")
     return summarise(store, current)
 

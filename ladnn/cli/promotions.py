@@ -34,15 +34,12 @@ def promote(
     It is refused where another model became champion since it was measured.
     """
     from ladnn.registry.promote_named import promote_named
-    from ladnn.registry.publication import publish
     from ladnn.registry.tracking import open_tracking
-    from ladnn.retrain import required_plan
 
     platform = open_platform()
     with results_only_on_stdout():
         tracking, trusted = open_tracking(platform.settings), platform.settings.trusted_keys()
         record = promote_named(platform.store, tracking, trusted, model, by=by, reason=reason)
-        publish(platform.store, tracking, trusted, required_plan(platform.store, record.retrain_id))
     if as_json:
         emit(record)
     else:

@@ -8,20 +8,17 @@ from ladnn.errors import ApprovalError, PromotionConflictError, RetrainError, Tr
 from ladnn.governance.approval import Answer, Given, answer, required_answer, settled_answer
 from ladnn.governance.decision import Decision, read_decision
 from ladnn.progress import say
-from ladnn.registry import retrain_runs
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.holds import is_overtaken, standing
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import required_champion
+from ladnn.registry.publication import end_retrain
 from ladnn.registry.summary import (
     Outcome,
     Status,
-    finish_retrain,
-    promoted_version,
     read_held,
     read_outcome,
-    summarise,
     waiting,
 )
 from ladnn.registry.test_set import required_test_result
@@ -84,9 +81,8 @@ def settle(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decisio
     if state == "held":
         return None
     status = state if state != "approved" else _promoted(store, tracking, trusted, decision)
-    held, version = read_held(store, retrain_id), promoted_version(store, retrain_id)
-    retrain_runs.end(tracking, summarise(store, required_plan(store, retrain_id), status))
-    ended = finish_retrain(store, retrain_id, status, version, held.stages if held else ())
+    held = read_held(store, retrain_id)
+    ended = end_retrain(store, tracking, trusted, required_plan(store, retrain_id), status, held.stages if held else ())
     try:
         follow_log(tracking, store)  # it is challenger no more
     except TrackingError as error:

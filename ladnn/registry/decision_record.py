@@ -19,6 +19,7 @@ from ladnn.governance.decision import read_decision
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 from ladnn.page import render_page
 from ladnn.registry.promotion import Promotion, promotions
+from ladnn.registry.summary import status_of
 from ladnn.registry.test_set import read_test_result
 from ladnn.retrain import Plan, document_key, folder
 from ladnn.store import ObjectStore, canonical_json
@@ -30,7 +31,7 @@ class DecisionRecord(BaseModel):
     """What a regulator asks of a retrain.
 
     Attributes:
-        ended: promoted, rejected, held for a person, expired, or on its way there: approved, passed by all gates.
+        ended: promoted, rejected, expired, superseded, or on its way: held for a person, approved, passed by all gates.
         summary: all of it in a few plain sentences.
         trigger: why there was a retrain.
         test_version: of the test set; `openings` counts how often it had been opened, this time included.
@@ -68,8 +69,8 @@ class DecisionRecord(BaseModel):
     promotion: Promotion | None
 
 
-def decision_record(store: ObjectStore, plan: Plan) -> DecisionRecord:
-    """Put the record of a retrain together.
+def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -> DecisionRecord:
+    """Put the record of a retrain together; `status` says how it is about to end, or else it tells where it stands.
 
     Raises:
         RetrainError: it has not come to a decision.
@@ -81,7 +82,7 @@ def decision_record(store: ObjectStore, plan: Plan) -> DecisionRecord:
     promoted = next((item for item in promotions(store) if item.retrain_id == plan.retrain_id), None)
     record = DecisionRecord(
         retrain_id=plan.retrain_id,
-        ended="promoted" if promoted else _ended(decision.outcome, answer),
+        ended="promoted" if promoted else _ended(decision.outcome, status or status_of(store, plan.retrain_id)),
         summary="",
         trigger=plan.reason,
         planned_at=plan.planned_at,
@@ -114,21 +115,21 @@ def record_page(record: DecisionRecord) -> str:
     return render_page(__package__, "decision_record.html", record=record)
 
 
-def keep_record(store: ObjectStore, plan: Plan) -> DecisionRecord:
-    """Put a record together and write it and its page to the store.
+def keep_record(store: ObjectStore, plan: Plan, status: str | None = None) -> DecisionRecord:
+    """Put a record together, as `decision_record` does, and write it and its page to the store.
 
     Raises:
         RetrainError: the retrain has not come to a decision.
     """
-    record = decision_record(store, plan)
+    record = decision_record(store, plan, status)
     store.put(document_key(plan.retrain_id, "record"), canonical_json(record.model_dump(mode="json")))
     store.put(f"{folder(plan.retrain_id)}record.html", record_page(record).encode())
     return record
 
 
-def _ended(outcome: str, answer: Answer | None) -> str:
-    """Tell how a candidate ended that was not promoted, or not yet; an approval that was overtaken promotes nothing."""
-    return answer.verdict if answer is not None else _BY_GATES[outcome]
+def _ended(outcome: str, status: str) -> str:
+    """Tell how a candidate ended that was not promoted, or not yet."""
+    return _BY_GATES[outcome] if status in {"held", "unfinished"} else status
 
 
 def _summary(record: DecisionRecord) -> str:
@@ -143,7 +144,8 @@ def _summary(record: DecisionRecord) -> str:
         if measured
         else "There was no test set to measure it on."
     )
-    return f"The candidate {record.variant} was {record.ended}, {against}. {on_test} {_gates(record)} {_by(record)}".strip()
+    ended = "expired without an answer" if record.ended == "expired" else f"was {record.ended}"
+    return f"The candidate {record.variant} {ended}, {against}. {on_test} {_gates(record)} {_by(record)}".strip()
 
 
 def _gates(record: DecisionRecord) -> str:
@@ -158,6 +160,8 @@ def _gates(record: DecisionRecord) -> str:
 
 
 def _by(record: DecisionRecord) -> str:
+    if record.ended == "superseded":
+        return "Another champion or newer data came before it could be promoted, so its figures no longer count."
     if record.promotion is None:
         return "The champion stayed." if record.champion else "No model was promoted."
     done = record.promotion

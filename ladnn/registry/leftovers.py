@@ -5,20 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import BundleError
+from ladnn.errors import BundleError, StoreError
 from ladnn.governance.decision import read_decision
+from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import settle
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import is_overtaken, promotions
+from ladnn.registry.publication import end_retrain
 from ladnn.registry.summary import (
     Status,
-    finish_retrain,
     open_holds,
     promoted_version,
     read_outcome,
     status_of,
     summarise,
+    unfinished_before,
 )
 from ladnn.registry.test_set import read_test_result
 from ladnn.registry.tracking import Tracking
@@ -52,24 +54,40 @@ def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) ->
             continue
         try:
             outcome = settle(store, tracking, trusted, decision)
-        except BundleError as error:
-            yield False, Item(what=what, found=f"approved, but {error}", done="restore the bundle from backup")
+        except (BundleError, StoreError) as error:
+            yield False, Item(what=what, found=f"{state}, but {error}", done="restore that from backup")
         else:
             done = f"ended as {outcome.status if outcome else state}"
             yield True, Item(what=what, found=f"{state}, but had not ended", done=done)
 
 
-def finish_retrains(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
-    """End retrains whose verdict is known, but whose process died before it could write that they ended."""
+def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
+    """End retrains whose verdict is known, but whose process died first; yield whether it could be done."""
     for plan in _plans(store):
         if read_outcome(store, plan.retrain_id) is not None:
             continue
         if (verdict := _verdict(store, plan)) is None:
             continue
-        status, found = verdict
-        retrain_runs.end(tracking, summarise(store, plan, status))
-        finish_retrain(store, plan.retrain_id, status, promoted_version(store, plan.retrain_id), ())
-        yield Item(what=f"retrain {plan.retrain_id}", found=f"{found}, but had not ended", done=f"ended as {status}")
+        (status, found), what = verdict, f"retrain {plan.retrain_id}"
+        try:
+            end_retrain(store, tracking, trusted, plan, status)
+        except (BundleError, StoreError) as error:
+            yield False, Item(what=what, found=f"{found}, but {error}", done="restore that from backup")
+        else:
+            yield True, Item(what=what, found=f"{found}, but had not ended", done=f"ended as {status}")
+
+
+def supersede_unfinished(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, current: Plan) -> None:
+    """End retrains of the same experiment that newer data overtook; one that damage keeps from ending stays open."""
+    for plan in unfinished_before(store, current):
+        status: Status = "promoted" if promoted_version(store, plan.retrain_id) else "superseded"
+        tracking.finish_all(plan.retrain_id, "KILLED" if status in _WITHOUT_RESULT else "FINISHED")
+        try:
+            end_retrain(store, tracking, trusted, plan, status)
+        except (BundleError, StoreError) as error:
+            say(f"  retrain {plan.retrain_id} was broken off and stays so: {error}")
+        else:
+            say(f"  retrain {plan.retrain_id} was broken off; newer data supersede it")
 
 
 def end_runs(store: ObjectStore, tracking: Tracking, *, alone: bool) -> Iterator[tuple[bool, Item]]:

@@ -75,6 +75,16 @@ def versions_of(tracking: Tracking, bundle_id: str) -> list[str]:
     return [str(number) for number in sorted(int(item.version) for item in found)]
 
 
+def version_of(tracking: Tracking, model: Promotion | Challenger) -> str | None:
+    """Return the version that a record names, or else the oldest of its bundle; None where MLflow has none.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    registered = versions_of(tracking, model.bundle_id)
+    return model.model_version if model.model_version in registered else next(iter(registered), None)
+
+
 @mlflow_errors_explained()
 def follow_log(tracking: Tracking, store: ObjectStore) -> list[AliasChange]:
     """Make `champion`, `previous-champion` and `challenger` say what the object store says; return what was changed.
@@ -137,13 +147,12 @@ def _wanted(store: ObjectStore) -> dict[str, Promotion | Challenger | None]:
 def _point(tracking: Tracking, alias: str, model: Promotion | Challenger | None) -> list[AliasChange]:
     before, after = _aliased(tracking.client, alias), None
     if model is not None:
-        registered = versions_of(tracking, model.bundle_id)
-        if not registered:
+        after = version_of(tracking, model)
+        if after is None:
             raise TrackingError(
                 f"MLflow has no version of bundle {model.bundle_id}, so the alias {alias} cannot point at it; "
                 "check LADNN_TRACKING_URI, then run `ladnn reconcile`, which registers it again"
             )
-        after = model.model_version if model.model_version in registered else registered[0]
     if before == after:
         return []
     if after is None:

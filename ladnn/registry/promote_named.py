@@ -4,11 +4,11 @@ from ladnn.accountability import check_accountable
 from ladnn.errors import PromotionError
 from ladnn.governance.approval import read_answer
 from ladnn.governance.decision import Decision, read_decision
-from ladnn.registry import retrain_runs
 from ladnn.registry.challenger import check_open, promote_challenger
 from ladnn.registry.challenger_log import Challenger, named_challengers
 from ladnn.registry.promotion import Promotion, champion, promotions, required_champion
-from ladnn.registry.summary import finish_retrain, promoted_version, read_held, summarise
+from ladnn.registry.publication import end_retrain
+from ladnn.registry.summary import read_held
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import Tracking
 from ladnn.retrain import required_plan, retrain_ids
@@ -45,15 +45,14 @@ def promote_named(
     _check_not_promoted(store, decision)
     test = required_test_result(store, decision.retrain_id)
     promote_challenger(store, tracking, trusted, decision, test, by=by, reason=reason)
-    finish_promoted(store, tracking, decision.retrain_id)
+    finish_promoted(store, tracking, trusted, decision.retrain_id)
     return required_champion(store)
 
 
-def finish_promoted(store: ObjectStore, tracking: Tracking, retrain_id: str) -> None:
-    """End a retrain whose model stands in the promotion log, in MLflow and in the store."""
-    retrain_runs.end(tracking, summarise(store, required_plan(store, retrain_id), "promoted"))
-    held = read_held(store, retrain_id)
-    finish_retrain(store, retrain_id, "promoted", promoted_version(store, retrain_id), held.stages if held else ())
+def finish_promoted(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, retrain_id: str) -> None:
+    """End a retrain whose model stands in the promotion log: on paper, in MLflow and in the store."""
+    held, plan = read_held(store, retrain_id), required_plan(store, retrain_id)
+    end_retrain(store, tracking, trusted, plan, "promoted", held.stages if held else ())
 
 
 def _decision(store: ObjectStore, name: str) -> Decision:

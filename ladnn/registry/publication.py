@@ -1,32 +1,75 @@
-"""Shows in MLflow what a retrain came to on paper: its decision record, and the card of the model that it promoted."""
+"""How a retrain ends: in MLflow, on paper by its decision record and the card of what it promoted, and in the store."""
 
+from ladnn.governance.decision import read_decision
+from ladnn.progress import say
+from ladnn.registry import retrain_runs
 from ladnn.registry.decision_record import keep_record, record_page
 from ladnn.registry.model_card import card_page, card_summary, keep_model_card
-from ladnn.registry.model_versions import MODEL
+from ladnn.registry.model_versions import MODEL, version_of
+from ladnn.registry.promotion import Promotion
+from ladnn.registry.summary import Outcome, StageTime, Status, finish_retrain, promoted_version, summarise
 from ladnn.registry.tracking import Tracking, mlflow_errors_explained
 from ladnn.retrain import Plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 
+def end_retrain(
+    store: ObjectStore,
+    tracking: Tracking,
+    trusted: TrustedKeys,
+    plan: Plan,
+    status: Status,
+    stages: tuple[StageTime, ...] = (),
+) -> Outcome:
+    """End a retrain: on paper if it came to a decision, its run, and in the store last, so that a crash repeats the whole.
+
+    Raises:
+        BundleError: the promoted bundle is damaged, or no trusted key signed it; the retrain has not ended.
+        StoreError: what it rests on is missing or damaged.
+        TrackingError: MLflow cannot be used.
+    """
+    if read_decision(store, plan.retrain_id) is not None:
+        publish(store, tracking, trusted, plan, status)
+    retrain_runs.end(tracking, summarise(store, plan, status))
+    return finish_retrain(store, plan.retrain_id, status, promoted_version(store, plan.retrain_id), stages)
+
+
 @mlflow_errors_explained()
-def publish(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, plan: Plan) -> None:
-    """Keep both documents in the store and with the retrain's run, which has ended; the card is the version's description.
+def publish(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, plan: Plan, status: str | None = None
+) -> None:
+    """Keep both documents in the store and with the retrain's run, which stays open; the card describes the version.
+
+    Args:
+        store: holds what the retrain left.
+        tracking: shows it.
+        trusted: keys one of which must have signed what was promoted.
+        plan: of the retrain.
+        status: how it is about to end; without it where it stands.
 
     Raises:
         RetrainError: the retrain has not come to a decision.
         BundleError: the promoted bundle is damaged, or no trusted key signed it.
         TrackingError: MLflow cannot be used.
     """
-    record = keep_record(store, plan)
+    record = keep_record(store, plan, status)
     run_id = tracking.parent_run(plan.retrain_id, {})
     tracking.log_document(run_id, record.model_dump(mode="json"), "decision_record.json")
     tracking.log_text(run_id, record_page(record), "decision_record.html")
     tags = {f"ladnn.gate.{gate.name}": gate.verdict.value for gate in record.gates}
-    if record.promotion:
-        card, version = keep_model_card(store, record.bundle_id, trusted), record.promotion.model_version
-        tracking.log_text(run_id, card_page(card), "model_card.html")
-        tags |= {"ladnn.promoted_by": record.promotion.by, "ladnn.model_version": version}
-        tracking.client.update_model_version(MODEL, version, description=card_summary(card))
+    if (promotion := record.promotion) is not None:
+        _publish_card(store, tracking, trusted, run_id, promotion)
+        tags |= {"ladnn.promoted_by": promotion.by, "ladnn.model_version": promotion.model_version}
     tracking.log_summary(run_id, {}, tags)
-    tracking.finish(run_id)
+
+
+def _publish_card(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, run_id: str, promotion: Promotion
+) -> None:
+    card = keep_model_card(store, promotion.bundle_id, trusted)
+    tracking.log_text(run_id, card_page(card), "model_card.html")
+    if (version := version_of(tracking, promotion)) is None:
+        say(f"MLflow has no version of bundle {promotion.bundle_id} to describe; run `ladnn reconcile`")
+        return
+    tracking.client.update_model_version(MODEL, version, description=card_summary(card))

@@ -56,8 +56,10 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
         held = list(finish_held(store, tracking, trusted)) if alone else []
         mended = [item for done, item in held if done]
         damaged = [*_damaged_champion(store, trusted), *(item for done, item in held if not done)]
-        mended += finish_retrains(store, tracking) if alone else []
         damaged += _restore_versions(store, tracking, trusted, mended)
+        decided = list(finish_retrains(store, tracking, trusted)) if alone else []
+        mended += [item for done, item in decided if done]
+        damaged += [item for done, item in decided if not done]
         mended += _drop_duplicates(store, tracking)
         mended += _aliases(store, tracking, damaged)
         runs = list(end_runs(store, tracking, alone=alone))

@@ -16,13 +16,12 @@ from ladnn.governance.decision import Decision
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.progress import say
 from ladnn.registry.metric_rows import MetricRow, as_csv
-from ladnn.registry.summary import RetrainSummary, finish_retrain, promoted_version, unfinished_before
+from ladnn.registry.summary import RetrainSummary
 from ladnn.registry.test_set import TestResult
 from ladnn.registry.tracking import STATUS, Tracking, open_tracking
 from ladnn.retrain import Plan
 from ladnn.settings import Settings
 from ladnn.statistics import Interval
-from ladnn.store import ObjectStore
 from ladnn.training.result import EpochRecord
 
 
@@ -157,15 +156,6 @@ def fail(settings: Settings, retrain_id: str) -> None:
         open_tracking(settings).finish_all(retrain_id, "FAILED")
     except TrackingError as error:  # the error that ended the retrain matters more
         say(f"the runs of retrain {retrain_id} stay open: {error}")
-
-
-def supersede_unfinished(store: ObjectStore, tracking: Tracking, current: Plan) -> None:
-    """End retrains of the same experiment that newer data overtook; MLflow first, so that a crash repeats the whole."""
-    for plan in unfinished_before(store, current):
-        version = promoted_version(store, plan.retrain_id)
-        tracking.finish_all(plan.retrain_id, "FINISHED" if version else "KILLED")
-        finish_retrain(store, plan.retrain_id, "promoted" if version else "superseded", version, ())
-        say(f"  retrain {plan.retrain_id} was broken off; newer data supersede it")
 
 
 def _flat(prefix: str, scores: Scores) -> dict[str, float | None]:

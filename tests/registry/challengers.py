@@ -52,7 +52,7 @@ def promote_decided(platform, retrain_id):
     store, tracking = platform.store, open_tracking(platform.settings)
     decision, test = read_decision(store, retrain_id), required_test_result(store, retrain_id)
     promote_challenger(store, tracking, platform.trusted, decision, test, by="gates", reason="all gates passed")
-    finish_promoted(store, tracking, retrain_id)
+    finish_promoted(store, tracking, platform.trusted, retrain_id)
 
 
 def copied(platform, target):

@@ -20,7 +20,7 @@ def kept(platform, name, document):
     keep(platform.store, platform.retrain_id, name, document.model_dump(mode="json"))
 
 
-def decided(platform, outcome):
+def decided(platform, outcome, hours=1.0):
     """A retrain that opened its test set and was decided so."""
     open_test_set(
         platform.store,
@@ -30,7 +30,7 @@ def decided(platform, outcome):
         platform.trusted,
         platform.settings.cache,
     )
-    decision = decision_for(platform, outcome).model_copy(update={"changes": SHEET})
+    decision = decision_for(platform, outcome, hours=hours).model_copy(update={"changes": SHEET})
     kept(platform, "decision", decision)
     return decision
 

@@ -8,16 +8,16 @@ import sys
 import pytest
 from challengers import decision_for, held
 
-from ladnn.errors import ApprovalError, BundleError, GateError, RetrainError
+from ladnn.errors import ApprovalError, BundleError, GateError, RetrainError, TrackingError
 from ladnn.governance.approval import read_answer
 from ladnn.registry.approvals import give_answer, held_decision, settle
-from ladnn.registry.leftovers import finish_held
+from ladnn.registry.leftovers import finish_held, supersede_unfinished
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import promotions
-from ladnn.registry.retrain_runs import begin, supersede_unfinished
+from ladnn.registry.retrain_runs import begin
 from ladnn.registry.summary import StageTime, begin_wait, history, read_outcome, summarise, waiting
 from ladnn.registry.tracking import Tracking
-from ladnn.retrain import plan_retrain
+from ladnn.retrain import plan_retrain, read
 
 STAGES = (StageTime(name="evaluate", seconds=2.5),)
 
@@ -33,6 +33,15 @@ def decision(platform, tracking):
 
 def status(platform):
     return summarise(platform.store, platform.plan).status
+
+
+def full_disk(*_):
+    raise OSError("the disk is full")
+
+
+def record_ends(platform):
+    """How the decision record says that it ended."""
+    return read(platform.store, platform.retrain_id, "record")["ended"]
 
 
 def tags(tracking, platform):
@@ -66,6 +75,23 @@ def test_approved_it_is_promoted_in_the_name_of_who_approved_first(platform, tra
     shown = history(platform.store)["retrains"][0]
     assert (shown["status"], shown["approval"]["by"], shown["waits_until"]) == ("promoted", "A. Person", None)
     assert waiting(platform.store) == []
+    assert record_ends(platform) == "promoted"
+    assert platform.store.exists(f"cards/{platform.bundle_id}/card.json")
+    assert "**Intended use.**" in tracking.client.get_model_version(MODEL, record.model_version).description
+
+
+def test_before_its_record_is_written_a_retrain_has_not_ended(platform, tracking, decision, monkeypatch):
+    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "log_text", full_disk)
+        with pytest.raises(TrackingError, match="the disk is full"):
+            settle(platform.store, tracking, platform.trusted, decision)
+    assert read_outcome(platform.store, platform.retrain_id) is None
+    assert len(promotions(platform.store)) == 1
+
+    ((done, item),) = finish_held(platform.store, tracking, platform.trusted)
+
+    assert (done, item.done, record_ends(platform)) == (True, "ended as promoted", "promoted")
 
 
 def test_settling_again_changes_nothing(platform, tracking, decision):
@@ -83,6 +109,7 @@ def test_rejected_it_ends_and_nothing_is_promoted(platform, tracking, decision):
     outcome = settle(platform.store, tracking, platform.trusted, decision)
 
     assert (outcome.status, outcome.model_version, promotions(platform.store)) == ("rejected", None, [])
+    assert record_ends(platform) == "rejected"
     assert tags(tracking, platform)["ladnn.answered_by"] == "A. Person"
     with pytest.raises(ApprovalError, match=r"rejected by A\. Person"):
         give_answer(platform.store, platform.trusted, decision, "approved", "B. Other", "I differ")
@@ -96,6 +123,7 @@ def test_unanswered_it_expires_and_the_same_retrain_is_measured_anew(platform, t
     with pytest.raises(ApprovalError, match="has expired"):
         give_answer(platform.store, platform.trusted, overdue, "approved", "A. Person", "late")
     assert settle(platform.store, tracking, platform.trusted, overdue).status == "expired"
+    assert record_ends(platform) == "expired"
     assert promotions(platform.store) == []
     plan = platform.plan
     assert plan_retrain(platform.store, plan.dataset_version, plan.config, "0", force=False).state == "new"
@@ -120,6 +148,8 @@ def test_when_the_champion_changes_between_approval_and_promotion_the_retrain_is
 
     assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
     assert [record.model_version for record in promotions(platform.store)] == ["7"]
+    assert record_ends(platform) == "superseded"
+    assert tags(tracking, platform)["run"] == "KILLED"
 
 
 def test_a_candidate_that_was_promoted_and_followed_by_another_stays_promoted(platform, tracking, decision):
@@ -156,7 +186,7 @@ def test_before_its_decision_a_retrain_cannot_be_answered(platform):
 
 def test_newer_data_do_not_supersede_what_waits_for_a_person(platform, tracking, decision):
     newer = plan_retrain(platform.store, "d-newer", platform.plan.config, "0", force=False).plan
-    supersede_unfinished(platform.store, tracking, newer)
+    supersede_unfinished(platform.store, tracking, platform.trusted, newer)
 
     assert waiting(platform.store) == [decision]
 

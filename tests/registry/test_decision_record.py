@@ -7,8 +7,9 @@ from challengers import decision_for, result_against_the_champion
 from decided_retrains import decided, kept, promoted, text_of
 
 from ladnn.errors import RetrainError
-from ladnn.governance.approval import answer
+from ladnn.governance.approval import answer, settled_answer
 from ladnn.registry.decision_record import decision_record, keep_record, record_page
+from ladnn.registry.summary import finish_retrain
 
 
 def test_a_promotion_is_told_in_plain_words_with_every_gate(platform):
@@ -40,6 +41,42 @@ def test_an_approval_adds_who_and_why(platform):
 
     assert "A. Person" in after
     assert "small, but <known>" in after
+
+
+def test_an_overtaken_one_is_superseded_whether_it_was_approved_or_not(platform):
+    decision = decided(platform, "hold")
+    platform.promote(platform.another_bundle(0.3), "7")
+    unanswered = decision_record(platform.store, platform.plan)
+    assert unanswered.ended == "superseded"
+    assert "nobody answered" in text_of(record_page(unanswered))
+
+    answer(platform.store, decision, "approved", "A. Person", "looked at it")
+    approved = decision_record(platform.store, platform.plan)
+
+    assert (approved.ended, approved.answer.verdict) == ("superseded", "approved")
+    assert "was superseded" in approved.summary
+    assert "champion stayed" not in approved.summary
+
+
+def test_one_that_newer_data_overtook_is_superseded_though_its_gates_passed(platform):
+    decided(platform, "promote")
+    assert decision_record(platform.store, platform.plan).ended == "passed by all gates"
+
+    assert decision_record(platform.store, platform.plan, "superseded").ended == "superseded"  # about to be
+    finish_retrain(platform.store, platform.retrain_id, "superseded", None, ())
+    assert decision_record(platform.store, platform.plan).ended == "superseded"
+
+
+def test_what_nobody_answered_in_time_has_expired(platform):
+    decision = decided(platform, "hold", hours=-1)
+    unsettled = decision_record(platform.store, platform.plan)
+    settled_answer(platform.store, decision)
+    settled = decision_record(platform.store, platform.plan)
+
+    for record in (unsettled, settled):
+        assert record.ended == "expired"
+        assert "expired without an answer" in record.summary
+        assert "nobody answered; it could be answered until" in text_of(record_page(record))
 
 
 def test_what_was_written_by_people_is_escaped(platform):

@@ -15,6 +15,7 @@ from ladnn.registry.rollback import roll_back
 from ladnn.registry.summary import finish_retrain, read_outcome
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import open_tracking
+from ladnn.retrain import read
 
 THIRD = "r-third"
 
@@ -46,6 +47,8 @@ def test_what_passed_its_gates_becomes_champion_and_its_retrain_ends(passed):
     assert (record.number, record.model_version, record.by, record.reason) == (3, "3", "Ada", "the retrain was killed")
     assert champion(passed.store) == record
     assert read_outcome(passed.store, THIRD).status == "promoted"
+    assert read(passed.store, THIRD, "record")["promotion"]["by"] == "Ada"
+    assert passed.store.exists(f"cards/{record.bundle_id}/card.json")
     tracking = open_tracking(passed.settings)
     assert aliases(tracking) == {"champion": "3", "previous-champion": "2"}
     assert {run.info.status for run in tracking.client.search_runs([tracking.experiment_id])} == {"FINISHED"}

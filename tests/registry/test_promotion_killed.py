@@ -15,6 +15,7 @@ from ladnn.registry.reconcile import reconcile
 from ladnn.registry.rollback import roll_back
 from ladnn.registry.summary import status_of
 from ladnn.registry.tracking import open_tracking
+from ladnn.retrain import read
 from ladnn.serving.predictor import load_champion
 from ladnn.settings import Settings
 from ladnn.store import ObjectStore, S3Options, open_store
@@ -91,6 +92,9 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
         assert_consistent(platform.settings, platform.store)
         promoted = any("put_if_absent promotions/" in write for write in done)
         assert status_of(platform.store, SECOND) == ("promoted" if promoted else "unfinished"), done
+        if promoted:
+            assert read(platform.store, SECOND, "record")["ended"] == "promoted", done
+            assert platform.store.exists(f"cards/{champion(platform.store).bundle_id}/card.json"), done
         promote_decided(platform, SECOND)
         assert [record.retrain_id for record in promotions(platform.store)] == [platform.retrain_id, SECOND]
         assert aliases(open_tracking(platform.settings)) == {"champion": "2", "previous-champion": "1"}

@@ -20,6 +20,7 @@ from ladnn.registry.rollback import roll_back
 from ladnn.registry.summary import finish_retrain, read_outcome, status_of
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import open_tracking
+from ladnn.retrain import read
 
 
 def mended(platform):
@@ -105,11 +106,13 @@ def test_a_bundle_that_was_registered_twice_keeps_the_version_that_the_log_names
 
 
 def test_a_retrain_that_promoted_and_died_is_ended_as_promoted(two_promoted):
-    (two_promoted.home / "store" / "retrains" / SECOND / "outcome.json").unlink()
+    for name in ("outcome", "record"):
+        (two_promoted.home / "store" / "retrains" / SECOND / f"{name}.json").unlink()
     open_tracking(two_promoted.settings).parent_run(SECOND, {"ladnn.status": ""})
 
     assert mended(two_promoted)[f"retrain {SECOND}"] == "ended as promoted"
     assert read_outcome(two_promoted.store, SECOND).model_version == "2"
+    assert read(two_promoted.store, SECOND, "record")["ended"] == "promoted"
     assert statuses(two_promoted, SECOND) == {"FINISHED"}
 
 
@@ -133,6 +136,8 @@ def test_a_candidate_that_another_champion_overtook_is_superseded(two_promoted):
     roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
 
     assert mended(two_promoted)["retrain r-third"] == "ended as superseded"
+    assert read(two_promoted.store, "r-third", "record")["ended"] == "superseded"
+    assert statuses(two_promoted, "r-third") == {"KILLED"}
 
 
 @pytest.mark.parametrize(("status", "expected"), [("promoted", "FINISHED"), ("superseded", "KILLED")])

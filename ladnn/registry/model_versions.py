@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ladnn.errors import BundleError, TrackingError
+from ladnn.progress import say
 from ladnn.registry.bundle import Bundle, describe
 from ladnn.registry.challenger_log import Challenger, challenger
 from ladnn.registry.promotion import Promotion, before_champion, promotions
@@ -18,6 +19,7 @@ from ladnn.registry.tracking import Tracking, mlflow_errors_explained
 from ladnn.store import ObjectStore
 
 MODEL = "ladnn"
+_CHAMPION = "champion"
 _NEEDED = (
     "cryptography",
     "numpy",
@@ -138,7 +140,7 @@ def aliased_models(store: ObjectStore) -> list[Promotion | Challenger]:
 def _wanted(store: ObjectStore) -> dict[str, Promotion | Challenger | None]:
     log = promotions(store)
     return {
-        "champion": log[-1] if log else None,
+        _CHAMPION: log[-1] if log else None,
         "previous-champion": before_champion(log) if log else None,
         "challenger": challenger(store),
     }
@@ -149,10 +151,13 @@ def _point(tracking: Tracking, alias: str, model: Promotion | Challenger | None)
     if model is not None:
         after = version_of(tracking, model)
         if after is None:
-            raise TrackingError(
+            missing = (
                 f"MLflow has no version of bundle {model.bundle_id}, so the alias {alias} cannot point at it; "
                 "check LADNN_TRACKING_URI, then run `ladnn reconcile`, which registers it again"
             )
+            if alias == _CHAMPION:
+                raise TrackingError(missing)
+            say(missing)
     if before == after:
         return []
     if after is None:

@@ -143,6 +143,19 @@ def test_a_version_that_mlflow_lost_is_one_line_with_a_remedy(tracking, file_sto
         follow_log(tracking, file_store)
 
 
+def test_a_lost_version_that_is_not_the_champions_is_said_and_stops_nothing(tracking, file_store, log_of_three, capsys):
+    log_of_three("1")
+    log_of_three("2")
+    follow_log(tracking, file_store)
+    tracking.client.set_registered_model_alias(MODEL, "previous-champion", "3")
+    tracking.client.delete_model_version(MODEL, "1")
+
+    follow_log(tracking, file_store)
+
+    assert aliases(tracking) == {"champion": "2"}
+    assert "the alias previous-champion cannot point at it" in capsys.readouterr().err
+
+
 def predictions_by_mlflow(uri, images):
     mlflow.set_tracking_uri(uri)
     try:

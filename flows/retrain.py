@@ -32,6 +32,7 @@ from ladnn.evaluation.selection import select_candidate
 from ladnn.evaluation.validation import Validated, sampling_of, validate_variant
 from ladnn.governance.decision import Decision, decide
 from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.ledger import check_budget
 from ladnn.model.network import check_trainable
 from ladnn.model.weights import WeightsSource
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
@@ -135,12 +136,17 @@ def freeze_dataset(config: ExperimentConfig) -> DatasetVersion:
 
 @task(cache_policy=NO_CACHE)
 def plan(version: DatasetVersion, config: ExperimentConfig, force: bool, reason: str) -> Found:
-    """Find out whether there is anything to do, and refuse early what could not be trained."""
+    """Find out whether there is anything to do, and refuse early what could not be trained, measured or signed."""
     platform = open_platform()
     for variant in config.variants:
         check_trainable(variant, config.training, WeightsSource(platform.weights))
     found = plan_retrain(platform.store, version.id, config, __version__, force=force, reason=reason)
     say(f"  retrain {found.plan.retrain_id}: {found.state} ({found.plan.reason})")
+    if found.state in {"new", "broken off"}:
+        platform.settings.signing_key()
+        if version.splits["test"].n_images:
+            budget = config.gates.max_test_openings
+            check_budget(platform.store, version.test_version, found.plan.retrain_id, budget)
     return found
 
 

@@ -34,6 +34,8 @@ def promote(
     It is refused where another model became champion since it was measured.
     """
     from ladnn.registry.promote_named import promote_named
+    from ladnn.registry.reconcile import FLOW_RUN_LATER
+    from ladnn.registry.summary import read_held
     from ladnn.registry.tracking import open_tracking
 
     platform = open_platform()
@@ -44,6 +46,8 @@ def promote(
         emit(record)
     else:
         typer.echo(f"champion is model version {record.model_version} (record {record.number}, by {record.by})")
+    if read_held(platform.store, record.retrain_id) is not None:
+        say(FLOW_RUN_LATER)
 
 
 def rollback(

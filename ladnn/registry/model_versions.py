@@ -95,7 +95,7 @@ def follow_log(tracking: Tracking, store: ObjectStore) -> list[AliasChange]:
     set an alias never leaves an old version there.
 
     Raises:
-        TrackingError: MLflow cannot be used, or has no such version any more.
+        TrackingError: MLflow cannot be used, or has no version of the champion; another that it lacks is said and left out.
     """
     changes: list[AliasChange] = []
     wanted = _wanted(store)

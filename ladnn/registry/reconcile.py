@@ -23,6 +23,7 @@ from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.store.keys import CHECKPOINTS
 
+FLOW_RUN_LATER = "a flow run that still waits for it is ended by the next retrain or monitor"
 _TOUCHED = ("promotions/", PREFIX, REPRODUCTIONS, CHECKPOINTS)
 
 
@@ -54,13 +55,13 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
         except RetrainError:
             alone = False
         held = list(finish_held(store, tracking, trusted)) if alone else []
-        mended = [item for done, item in held if done]
+        mended = [item.model_copy(update={"done": f"{item.done}; {FLOW_RUN_LATER}"}) for done, item in held if done]
         damaged = [*_damaged_champion(store, trusted), *(item for done, item in held if not done)]
         damaged += _restore_versions(store, tracking, trusted, mended)
         decided = list(finish_retrains(store, tracking, trusted)) if alone else []
         mended += [item for done, item in decided if done]
         damaged += [item for done, item in decided if not done]
-        mended += _drop_duplicates(store, tracking)
+        mended += _drop_duplicates(store, tracking) if alone else []  # a new version is not named at once
         mended += _aliases(store, tracking, damaged)
         runs = list(end_runs(store, tracking, alone=alone))
         mended += [item for done, item in runs if done]

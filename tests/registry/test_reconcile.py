@@ -101,6 +101,8 @@ def test_a_bundle_that_was_registered_twice_keeps_the_version_that_the_log_names
     named = tracking.client.get_model_version(MODEL, "2")
     tracking.client.create_model_version(MODEL, named.source, named.run_id, tags=named.tags)
 
+    with only_one_retrain(two_promoted.settings):  # another process may be about to name it
+        assert reconcile(two_promoted.settings, two_promoted.store).mended == ()
     assert mended(two_promoted) == {"model version 3": "removed; no promotion names it"}
     assert {str(v.version) for v in tracking.client.search_model_versions()} == {"1", "2"}
 
@@ -138,6 +140,15 @@ def test_a_candidate_that_another_champion_overtook_is_superseded(two_promoted):
     assert mended(two_promoted)["retrain r-third"] == "ended as superseded"
     assert read(two_promoted.store, "r-third", "record")["ended"] == "superseded"
     assert statuses(two_promoted, "r-third") == {"KILLED"}
+
+
+def test_a_held_candidate_that_was_overtaken_ends_and_its_flow_run_is_not_forgotten(two_promoted):
+    decide(two_promoted, "r-third", two_promoted.another_bundle(0.4), "hold")
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
+
+    done = mended(two_promoted)["retrain r-third"]
+
+    assert done.startswith("ended as superseded; a flow run that still waits for it is ended by the next retrain")
 
 
 @pytest.mark.parametrize(("status", "expected"), [("promoted", "FINISHED"), ("superseded", "KILLED")])

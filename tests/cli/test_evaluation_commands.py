@@ -55,7 +55,7 @@ def test_metrics_hold_every_split_model_head_and_slice(tested):
     assert {row["by"] for row in rows} == {"all", "source", "site", "sex", "age"}
     whole = next(row for row in rows if row["split"] == "test" and row["head"] == "diagnosis")
     assert tuple(whole["metrics"]) == tuple(sorted(DIAGNOSIS_METRICS))
-    assert set(document["test_auroc_difference"]) == {"bootstrap", "delong"}
+    assert set(document["test_auroc_difference"]) == {"bootstrap", "delong", "against_margin"}
     assert document["test_auroc_difference"]["bootstrap"]["value"] == 0  # the same weights
 
 

@@ -14,6 +14,8 @@ import pytest
 from ladnn_command import Home, write_config
 from s3_server import S3Server, running_strict_s3_server
 
+from ladnn.signing import SigningKey
+
 pytestmark = pytest.mark.slow
 
 ONE_EPOCH = {"training": {"epochs": 1, "batch_size": 16}}
@@ -49,6 +51,10 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
     server.wait()
 
 
+KEY = SigningKey.new()
+"""Of all hosts of a test."""
+
+
 def s3_home(path: Path, server: S3Server, bucket: str, *, secret: str | None = None, **variables: str) -> Home:
     options = server.options
     settings = {
@@ -58,6 +64,7 @@ def s3_home(path: Path, server: S3Server, bucket: str, *, secret: str | None = N
         "AWS_SECRET_ACCESS_KEY": secret or str(options.secret_access_key),
         "AWS_REGION": "us-east-1",
         "LADNN_PSEUDONYM_KEY": "a long secret that all hosts share",
+        "LADNN_SIGNING_KEY": KEY.text,
     }
     return Home(path, tuple((settings | variables).items()))
 
@@ -71,11 +78,11 @@ def test_retrain_leaves_nothing_on_the_host_that_another_host_needs(
     assert first.run("phantoms", "--patients", 24, "--slices", 1, "--seed", 3).code == 0
     trained = first.run("retrain", "--config", config, "--json")
     assert trained.code == 0, trained.stderr
-    assert trained.document["status"] in {"promoted", "rejected"}
+    assert trained.document["status"] in {"promoted", "rejected", "held"}
     second = s3_home(tmp_path / "host-b", s3_server, bucket, LADNN_TRACKING_URI=mlflow_server)
     again = second.run("retrain", "--config", config, "--json")
     assert again.code == 0, again.stderr
-    assert again.document["status"] == "nothing new"
+    assert again.document["status"] == ("held" if trained.document["status"] == "held" else "nothing new")
     assert again.document["retrain_id"] == trained.document["retrain_id"]
 
 
@@ -107,7 +114,7 @@ def test_schedule_runs_the_retrain_when_its_time_comes(tmp_path: Path) -> None:
         ]
         process = subprocess.Popen(command, env=home.environment, stdout=log, stderr=log)
     give_up = time.monotonic() + 500
-    while not list(home.store.glob("retrains/*/outcome.json")):
+    while not [*home.store.glob("retrains/*/outcome.json"), *home.store.glob("retrains/*/held.json")]:
         assert process.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < give_up, (tmp_path / "log").read_text()
         time.sleep(1)

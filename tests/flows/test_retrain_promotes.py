@@ -33,6 +33,7 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         "leak_check",
         "shortcut_audit",
         "review_backlog",
+        "change_control",
         "auroc_floor",
         "sensitivity_floor",
         "specificity_floor",
@@ -46,7 +47,6 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         "lesion_sanity",
         "test_set_budget",
         "serving",
-        "change_control",
     ]
     assert all(gate["verdict"] == "pass" for gate in document["decision"]["gates"])
 

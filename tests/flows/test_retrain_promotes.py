@@ -120,6 +120,7 @@ def test_predict_answers_with_the_promoted_model(promoted: Promoted) -> None:
 def test_mlflow_loads_the_champion_and_agrees_with_predict(promoted: Promoted, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 
+    monkeypatch.setenv("LADNN_HOME", str(promoted.home.path))  # whose key MLflow's loader trusts
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{promoted.home.path}/mlflow/mlflow.db")
     image = sorted(promoted.home.store.glob("inbox/*/0002.png"))[0]

@@ -11,14 +11,14 @@ _MOST_NAMED = 4
 def print_drift(record: DriftRecord) -> None:
     """Print the verdict, what was compared, and the properties that moved most."""
     console = open_console()
-    console.print(
-        table(("stream", "scope", "looked at", "patients before", "now", "p", "moved"), map(_row, record.comparisons))
-    )
+    if record.comparisons:
+        columns = ("stream", "scope", "looked at", "patients before", "now", "p", "moved")
+        console.print(table(columns, map(_row, record.comparisons)))
     if record.properties:
         shown = sorted(record.properties, key=lambda item: -item.distance)[:_MOST_SHOWN]
-        columns = ("stream", "property", "distance", "PSI", "PSI by chance up to")
+        of_property = ("stream", "property", "distance", "PSI", "PSI by chance up to")
         title = f"farthest of {len(record.properties)} properties, all sites together"
-        console.print(table(columns, map(_property, shown), title))
+        console.print(table(of_property, map(_property, shown), title))
     for item in record.streams:
         left_out = f", {item.n_not_sampled} more not drawn" if item.n_not_sampled else ""
         unit = "requests" if item.stream == "service" else "patients"

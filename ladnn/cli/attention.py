@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ladnn.cli.files import write_asked
 from ladnn.cli.options import Json
 from ladnn.errors import DatasetError
 from ladnn.platform import open_platform
-from ladnn.progress import progress_bar, say
+from ladnn.progress import progress_bar
 from ladnn.result import emit
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def panel(
             rows.append(_row(name, piece, sources, label))
             bar(done, len(shown))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(attention_panel(rows, f"Grad-CAM++ of {label}"))
-    say(f"wrote {out}")
+    write_asked(out, attention_panel(rows, f"Grad-CAM++ of {label}"))
 
 
 def _slices(images: list[Path], n_phantoms: int) -> "list[tuple[str, OutlinedSlice]]":

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ladnn.cli.files import write_asked
 from ladnn.cli.options import Json
 from ladnn.platform import open_platform
-from ladnn.progress import say
 from ladnn.result import emit
 
 app = typer.Typer(no_args_is_help=True, help="Frozen dataset versions: what is in them, and what changed.")
@@ -110,8 +110,7 @@ def card(
     found = chosen_version(store, version)
     facts = keep_card(store, found)
     if html is not None:
-        html.write_bytes(keep_page(store, found))
-        say(f"wrote {html}")
+        write_asked(html, keep_page(store, found))
     if as_json:
         emit(facts)
     elif html is None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ladnn.cli.files import write_asked
 from ladnn.cli.options import Json
 from ladnn.config_monitoring import DriftConfig
-from ladnn.errors import SettingsError
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.result import emit, results_only_on_stdout
@@ -36,7 +36,7 @@ def drift(
         record = check_drift(platform, limits, bar)
         log_check(platform.store, open_tracking(platform.settings), record)
     if html is not None:
-        _write(html, read_page(platform.store, record))
+        _write_page(html, read_page(platform.store, record))
     if as_json:
         emit(record)
         return
@@ -45,11 +45,8 @@ def drift(
     print_drift(record)
 
 
-def _write(path: Path, page: bytes | None) -> None:
+def _write_page(path: Path, page: bytes | None) -> None:
     if page is None:
         say(f"{path} is not written: no image came since the promoted model was trained, so there is nothing to draw")
-        return
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise SettingsError(f"cannot write {path}: {error.strerror}; name a file in a folder of this user") from error
+    else:
+        write_asked(path, page)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ladnn.cli.files import write_asked
 from ladnn.cli.options import By, Json, Reason
 from ladnn.errors import QuarantineError
 from ladnn.platform import open_platform
@@ -53,8 +54,7 @@ def show(
     desk = _desk()
     case = find_case(desk, item)
     if picture is not None:
-        picture.write_bytes(read_picture(desk, item))
-        say(f"wrote {picture}")
+        write_asked(picture, read_picture(desk, item))
     if as_json:
         emit(case)
     else:

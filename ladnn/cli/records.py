@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ladnn.cli.evaluation import RetrainId
+from ladnn.cli.files import write_asked
 from ladnn.cli.options import Json
 from ladnn.platform import open_platform
-from ladnn.progress import say
 from ladnn.result import emit
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def decision(retrain_id: RetrainId = None, html: Html = None, as_json: Json = Fa
     store = open_platform().store
     record = keep_record(store, chosen_plan(store, retrain_id))
     if html is not None:
-        html.write_text(record_page(record), encoding="utf-8")
-        say(f"wrote {html}")
+        write_asked(html, record_page(record).encode())
     if as_json:
         emit(record)
     elif html is None:
@@ -45,8 +44,7 @@ def card(
     platform = open_platform()
     found = keep_model_card(platform.store, bundle_named(platform.store, model), platform.settings.trusted_keys())
     if html is not None:
-        html.write_text(card_page(found), encoding="utf-8")
-        say(f"wrote {html}")
+        write_asked(html, card_page(found).encode())
     if as_json:
         emit(found)
     elif html is None:

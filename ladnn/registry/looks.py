@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from ladnn.labels import LABELS
 from ladnn.progress import Steps, no_steps
 from ladnn.registry.bundle import Bundle
 from ladnn.store import ObjectStore
+from ladnn.whole_file import write_whole
 
 N_COMPONENTS = 32
 """Numbers that an embedding is reduced to, at most."""
@@ -140,12 +140,7 @@ def _write(path: Path, parts: Sequence[Looks]) -> None:
     }
     tensors |= {name: np.concatenate([part.intensity[name] for part in parts]) for name in parts[0].intensity}
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        draft.write_bytes(save_tensors(tensors))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, save_tensors(tensors))
 
 
 def _key(bundle_id: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ladnn.cli import app
+from ladnn.errors import SettingsError
 from ladnn.governance.change_control import ChangeItem, ChangeSheet
 from ladnn.governance.decision import Decision
 from ladnn.governance.gates.verdicts import GateResult, Verdict
@@ -55,6 +56,14 @@ def test_the_decision_is_shown_written_and_given_to_programs(decided, tmp_path):
 
     assert json.loads(written.stdout)["gates"][0]["verdict"] == "not evaluated"
     assert "<title>Decision on retrain" in (tmp_path / "d.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["decision", "card"])
+def test_a_page_that_cannot_be_written_is_one_error_that_names_it(decided, tmp_path, command):
+    asked = tmp_path / "no folder" / "page.html"
+    refused = run(decided, command, "--html", asked)
+    assert isinstance(refused.exception, SettingsError)
+    assert str(asked) in str(refused.exception)
 
 
 @pytest.mark.parametrize("name", ["champion", "1", None])

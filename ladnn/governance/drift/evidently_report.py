@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ladnn.governance.drift.comparison import Sides, Stream
 from ladnn.governance.drift.permutation import distances_of
 from ladnn.governance.drift.sample import Sample, is_numeric, on_common_terms
 from ladnn.governance.drift.verdict import DriftRecord, Page, PropertyFacts
+from ladnn.whole_file import write_whole
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot
@@ -207,9 +207,4 @@ def _keep(snapshot: "Snapshot", record: DriftRecord, folder: Path) -> None:
             return
         snapshot.set_name(f"{record.verdict.action.value} {record.checked_at:%Y-%m-%d}")
         workspace.add_run(project.id, snapshot)
-        draft = kept.with_name(f".{kept.name}.{uuid4().hex}")
-        try:
-            draft.write_text(json.dumps([*done, record.id]))
-            draft.replace(kept)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(kept, json.dumps([*done, record.id]).encode())

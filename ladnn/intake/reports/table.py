@@ -4,9 +4,7 @@ import codecs
 import csv
 import io
 import json
-import os
 import re
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from ladnn.intake.reports.extract import MAX_CHARACTERS, diagnosis_status, read_
 from ladnn.intake.reports.panels import panels_in_order
 from ladnn.labels import DIAGNOSIS, LABELS, Label
 from ladnn.progress import Steps, no_steps
+from ladnn.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +141,12 @@ def write_labels(path: Path, rows: Sequence[ReportRow], labels: Sequence[dict[st
     writer.writerow(("id", *LABELS))
     for row, known in zip(rows, labels, strict=True):
         writer.writerow((row.id, *(_cell(known.get(code)) for code in LABELS)))
-    write_whole(path, target.getvalue())
+    _write(path, target.getvalue())
 
 
 def write_details(path: Path, rows: Sequence[ReportRow], labels: Sequence[dict[str, Label]]) -> None:
     """Write a JSON document a line and report: every label with its provenance, and no word of the report."""
-    write_whole(path, "".join(_details(rows, labels)))
+    _write(path, "".join(_details(rows, labels)))
 
 
 def _details(rows: Sequence[ReportRow], labels: Sequence[dict[str, Label]]) -> Iterable[str]:
@@ -166,20 +165,12 @@ def _cell(label: Label | None) -> str:
     return "" if label is None or label.value is None else str(label.value)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it, so that no reader meets half of it.
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole.
 
     Raises:
         ContributionError: the folder does not exist, or the path is a folder.
     """
     if path.is_dir() or not path.parent.is_dir():
         raise ContributionError(f"cannot write {path}; name a file in a folder that exists")
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with part.open("wb") as file:
-            file.write(text.encode("utf-8", errors="replace"))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, text.encode("utf-8", errors="replace"))

@@ -51,9 +51,7 @@ def _answer(retrain_id: str | None, verdict: "Given", by: str, reason: str, *, a
         try:
             given = give_answer(platform.store, platform.settings.trusted_keys(), decision, verdict, by, reason)
         except ApprovalError:
-            _end(
-                platform, decision
-            )  # what has expired or was overtaken ends now, and so does the run that waits for it
+            _end(platform, decision)  # of what has expired or was overtaken the waiting flow run ends now, too
             raise
         flow_run = _resumed(platform.settings.home, decision, given)
         status = None if flow_run else _end(platform, decision)

@@ -6,6 +6,8 @@ Prefect is imported by the commands, not with this module, so that the other com
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ from flows.embedded import prefect_errors_explained, prefect_server
 from flows.environment import prepare_prefect
 from ladnn.cli.options import Json, Overrides
 from ladnn.config_file import load_config
-from ladnn.platform import check_free_space, open_platform
+from ladnn.platform import Platform, check_free_space, open_platform
 from ladnn.result import emit, results_only_on_stdout
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="Experiment, such as infra/configs/weekly.toml.")]
@@ -43,10 +45,7 @@ def retrain(
     by_flag = [*(overrides or ()), *([f"training.processes={processes}"] if processes is not None else [])]
     experiment = load_config(config, by_flag)
     platform = open_platform()
-    check_free_space(platform.settings)
-    home = platform.settings.home
-    prepare_prefect(os.environ, home)
-    with results_only_on_stdout(), prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
+    with _prefect_of(platform) as wait_until_up:
         from flows.retrain import retrain as flow
 
         wait_until_up()
@@ -64,10 +63,7 @@ def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = Fal
     started_s = time.perf_counter()
     experiment = load_config(config, overrides or ())
     platform = open_platform()
-    check_free_space(platform.settings)
-    home = platform.settings.home
-    prepare_prefect(os.environ, home)
-    with results_only_on_stdout(), prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
+    with _prefect_of(platform) as wait_until_up:
         from flows.monitor import monitor as flow
 
         wait_until_up()
@@ -105,3 +101,13 @@ def schedule(
 
         wait_until_up()
         serve_scheduled(experiment)
+
+
+@contextmanager
+def _prefect_of(platform: Platform) -> Iterator[Callable[[], None]]:
+    """Prepare the run of a flow in this process; yield what waits until the server is up, so that imports need not."""
+    check_free_space(platform.settings)
+    home = platform.settings.home
+    prepare_prefect(os.environ, home)
+    with results_only_on_stdout(), prefect_errors_explained(home), prefect_server(os.environ, home) as wait_until_up:
+        yield wait_until_up

@@ -118,10 +118,10 @@ def chosen_plan(store: ObjectStore, retrain_id: str | None) -> Plan:
     """
     if retrain_id is not None:
         return required_plan(store, retrain_id)
-    plans = [required_plan(store, name) for name in retrain_ids(store)]
-    if not plans:
+    planned = plans(store)
+    if not planned:
         raise RetrainError(f"nothing has been retrained in {store.url} yet; run `ladnn retrain --config FILE`")
-    return max(plans, key=lambda plan: plan.planned_at)
+    return max(planned, key=lambda plan: plan.planned_at)
 
 
 def read(store: ObjectStore, retrain_id: str, name: str) -> Any:
@@ -145,6 +145,11 @@ def document_key(retrain_id: str, name: str) -> str:
 def folder(retrain_id: str) -> str:
     """Prefix of all keys of a retrain, or of a plan of a reproduction."""
     return f"{REPRODUCTIONS if retrain_id.startswith(REPRODUCTION) else PREFIX}{retrain_id}/"
+
+
+def plans(store: ObjectStore) -> list[Plan]:
+    """Return the plans of all retrains."""
+    return [required_plan(store, retrain_id) for retrain_id in retrain_ids(store)]
 
 
 def retrain_ids(store: ObjectStore) -> list[str]:

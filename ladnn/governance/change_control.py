@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import ExperimentConfig
 from ladnn.envelope import Envelope
-from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 
 _PLACE = {"training.processes", "training.checkpoint_minutes", "training.compile"}
 """Where and how safely a training runs, not what it learns."""
@@ -89,15 +89,7 @@ def change_control(sheet: ChangeSheet) -> GateResult:
         verdict, reason = Verdict.NOT_EVALUATED, f"outside the declared envelope: {named}"
     else:
         verdict, reason = Verdict.PASS, f"inside the declared envelope; {against}"
-    return GateResult(
-        name="change_control",
-        value=len(outside),
-        limit=0,
-        interval=None,
-        n=len(sheet.items),
-        verdict=verdict,
-        reason=reason,
-    )
+    return counted("change_control", len(outside), 0, verdict, reason, len(sheet.items))
 
 
 def _backbone(envelope: Envelope, candidate: Model, champion: Model | None) -> ChangeItem:

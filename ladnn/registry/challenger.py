@@ -97,7 +97,7 @@ def _register(
 ) -> Challenger:
     bundle = load_bundle(store, decision.bundle_id, trusted)
     check_replaceable(store, synthetic=bundle.manifest.synthetic)
-    against = test.champion.number if test.champion else 0
+    against = test.against
     if is_overtaken(promotions(store), decision.retrain_id, against):
         raise PromotionConflictError(overtaken_message(decision.retrain_id, against + 1))
     run_id = tracking.variant_run(decision.retrain_id, decision.variant, {})

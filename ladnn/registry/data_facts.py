@@ -7,7 +7,7 @@ from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.governance.gates.evidence import DataFacts
 from ladnn.intake.label_review import review_items
 from ladnn.registry.bundle import read_manifest
-from ladnn.registry.promotion import champion
+from ladnn.registry.promotion import Promotion, champion
 from ladnn.retrain import Plan, keep, read
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -20,11 +20,13 @@ def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> D
     if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
         return DataFacts.model_validate(done)
     manifest = load_manifest(store, plan.dataset_version)
-    theirs = _champions_manifest(store, trusted)
+    current = champion(store)
+    theirs = None if current is None else _champions_manifest(store, current, trusted)
+    is_unknown = current is not None and theirs is None
     facts = DataFacts(
-        n_new_patients=_n_new_patients(store, manifest, theirs),
+        n_new_patients=None if is_unknown else _n_new_patients(manifest, theirs),
         n_candidate_leaks=n_leaks(manifest, manifest),
-        n_champion_leaks=_n_champion_leaks(store, manifest, theirs),
+        n_champion_leaks=None if is_unknown else 0 if theirs is None else n_leaks(manifest, theirs),
         n_images=len(manifest),
         n_in_review=len({item.record.image for item in review_items(store)} & set(manifest["image"])),
     )
@@ -43,32 +45,17 @@ def n_leaks(tested: pd.DataFrame, learned: pd.DataFrame) -> int:
     return int(shared.sum())
 
 
-def _champions_manifest(store: ObjectStore, trusted: TrustedKeys) -> pd.DataFrame | None:
-    """Return the manifest that the champion learned from; None without a champion, or where it cannot be read."""
-    current = champion(store)
-    if current is None:
-        return None
+def _champions_manifest(store: ObjectStore, current: Promotion, trusted: TrustedKeys) -> pd.DataFrame | None:
+    """Return the manifest that the champion learned from; None where it cannot be read: the gates ask for a person."""
     try:
         return load_manifest(store, read_manifest(store, current.bundle_id, trusted).dataset_version)
-    except (
-        BundleError,
-        ObjectNotFoundError,
-        DigestMismatchError,
-    ):  # the gate says that it cannot be read and asks for a person
+    except (BundleError, ObjectNotFoundError, DigestMismatchError):
         return None
 
 
-def _n_new_patients(store: ObjectStore, manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int | None:
-    """Count training patients that the champion does not know; None where nobody can tell what it knows."""
-    if theirs is None and champion(store) is not None:
-        return None
+def _n_new_patients(manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int:
+    """Count training patients that the champion does not know: all where there is none."""
     known = set() if theirs is None else set(theirs["group"]) | set(theirs["patient"].dropna())
     learned = manifest[manifest["split"] == "train"]
     new = learned[~learned["group"].isin(known) & ~learned["patient"].isin(known)]
     return int(new["group"].nunique())
-
-
-def _n_champion_leaks(store: ObjectStore, manifest: pd.DataFrame, theirs: pd.DataFrame | None) -> int | None:
-    if theirs is not None:
-        return n_leaks(manifest, theirs)
-    return 0 if champion(store) is None else None

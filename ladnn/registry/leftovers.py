@@ -24,7 +24,7 @@ from ladnn.registry.summary import (
 )
 from ladnn.registry.test_set import read_test_result
 from ladnn.registry.tracking import Tracking
-from ladnn.retrain import REPRODUCTION, Plan, read_plan, retrain_ids
+from ladnn.retrain import REPRODUCTION, Plan, plans, read_plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.store.keys import CHECKPOINTS
@@ -32,7 +32,6 @@ from ladnn.training.result import read_trained
 
 _SILENT_FOR = timedelta(hours=1)
 """Without a word for so long, a process on another host counts as dead: while it trains, it is heard of every 10 s."""
-_WITHOUT_RESULT = {"superseded"}
 
 
 class Item(BaseModel):
@@ -63,7 +62,7 @@ def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) ->
 
 def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
     """End retrains whose verdict is known, but whose process died first; yield whether it could be done."""
-    for plan in _plans(store):
+    for plan in plans(store):
         if read_outcome(store, plan.retrain_id) is not None:
             continue
         if (verdict := _verdict(store, plan)) is None:
@@ -81,7 +80,7 @@ def supersede_unfinished(store: ObjectStore, tracking: Tracking, trusted: Truste
     """End retrains of the same experiment that newer data overtook; one that damage keeps from ending stays open."""
     for plan in unfinished_before(store, current):
         status: Status = "promoted" if promoted_version(store, plan.retrain_id) else "superseded"
-        tracking.finish_all(plan.retrain_id, "KILLED" if status in _WITHOUT_RESULT else "FINISHED")
+        tracking.finish_all(plan.retrain_id, retrain_runs.ending(status))
         try:
             end_retrain(store, tracking, trusted, plan, status)
         except (BundleError, StoreError) as error:
@@ -116,7 +115,7 @@ def end_runs(store: ObjectStore, tracking: Tracking, *, alone: bool) -> Iterator
 def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
     """Make the tag `ladnn.status` of every retrain that ended, or waits for a person, say so."""
     shown = tracking.statuses()
-    for plan in _plans(store):
+    for plan in plans(store):
         if plan.retrain_id not in shown:
             continue
         status, before = status_of(store, plan.retrain_id), shown[plan.retrain_id]
@@ -151,8 +150,7 @@ def _verdict(store: ObjectStore, plan: Plan) -> tuple[Status, str] | None:
     if decision.outcome == "reject":
         return "rejected", "was rejected by its gates"
     test = read_test_result(store, plan.retrain_id)
-    measured = test.champion.number if test and test.champion else 0
-    overtaken = is_overtaken(promotions(store), plan.retrain_id, measured)
+    overtaken = is_overtaken(promotions(store), plan.retrain_id, test.against if test else 0)
     return ("superseded", "passed its gates after another champion had come") if overtaken else None
 
 
@@ -160,7 +158,7 @@ def _run_status(store: ObjectStore, plan: Plan) -> str | None:
     """Return how the runs of a retrain ended; None where it did not end, or waits for its next attempt."""
     outcome = read_outcome(store, plan.retrain_id)
     if outcome is not None:
-        return "KILLED" if outcome.status in _WITHOUT_RESULT else "FINISHED"
+        return retrain_runs.ending(outcome.status)
     decision = read_decision(store, plan.retrain_id)
     if decision is not None and decision.outcome == "hold":
         return "FINISHED"
@@ -184,7 +182,3 @@ def _why_useless(store: ObjectStore, retrain_id: str, variant: str) -> str | Non
     if read_outcome(store, retrain_id) is not None:
         return "the retrain ended"
     return "it is trained" if read_trained(store, retrain_id, variant) is not None else None
-
-
-def _plans(store: ObjectStore) -> list[Plan]:
-    return [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]

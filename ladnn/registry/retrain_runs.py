@@ -147,7 +147,12 @@ def end(tracking: Tracking, summary: RetrainSummary) -> None:
         tags |= {"ladnn.answer": given.verdict, "ladnn.answered_by": given.by, "ladnn.answer_reason": given.reason}
     tracking.log_summary(run_id, {}, tags)
     tracking.log_document(run_id, summary.model_dump(mode="json"), "summary.json")
-    tracking.finish(run_id, "KILLED" if summary.status == "superseded" else "FINISHED")
+    tracking.finish(run_id, ending(summary.status))
+
+
+def ending(status: str) -> str:
+    """Return how MLflow shows the runs of a retrain that ended so: one that was superseded came to no result."""
+    return "KILLED" if status == "superseded" else "FINISHED"
 
 
 def fail(settings: Settings, retrain_id: str) -> None:

@@ -17,7 +17,7 @@ from ladnn.governance.decision import Decision, read_decision
 from ladnn.registry.challenger_log import challenger
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import Promotion, champion, promotions
-from ladnn.retrain import HELD, Plan, keep, read, read_plan, retrain_ids
+from ladnn.retrain import HELD, Plan, keep, plans, read, retrain_ids
 from ladnn.statistics import Interval
 from ladnn.store import ObjectStore
 from ladnn.training.result import read_trained
@@ -142,7 +142,7 @@ def unfinished_before(store: ObjectStore, current: Plan) -> list[Plan]:
     """Return the plans of the same experiment on other data that newer data overtook: no outcome, and no hold."""
     return [
         plan
-        for plan in _plans(store)
+        for plan in plans(store)
         if plan.retrain_id != current.retrain_id
         and plan.config.digest == current.config.digest
         and read_outcome(store, plan.retrain_id) is None
@@ -204,7 +204,7 @@ def history(store: ObjectStore) -> dict[str, Any]:
         record.model_dump(mode="json") | {"replaced": before.model_version if before else None}
         for before, record in zip([None, *log], log, strict=False)
     ]
-    summaries = [summarise(store, plan) for plan in sorted(_plans(store), key=lambda plan: plan.planned_at)]
+    summaries = [summarise(store, plan) for plan in sorted(plans(store), key=lambda plan: plan.planned_at)]
     return {
         "champion": records[-1] if records else None,
         "challenger": on_its_way.model_dump(mode="json") if on_its_way else None,
@@ -231,10 +231,6 @@ def promoted_version(store: ObjectStore, retrain_id: str) -> str | None:
     """Return the model version that a retrain promoted, if it promoted one."""
     own = (record for record in promotions(store) if record.action == "promote" and record.retrain_id == retrain_id)
     return next((record.model_version for record in own), None)
-
-
-def _plans(store: ObjectStore) -> list[Plan]:
-    return [plan for retrain_id in retrain_ids(store) if (plan := read_plan(store, retrain_id)) is not None]
 
 
 def _variant(store: ObjectStore, plan: Plan, name: str) -> VariantSummary | None:

@@ -46,6 +46,11 @@ class TestResult(BaseModel):
     """AUROC of the candidate minus that of the champion; the evidence holds the interval that decides."""
     evidence: TestEvidence
 
+    @property
+    def against(self) -> int:
+        """Number of the promotion that was champion; 0 where there was none."""
+        return self.champion.number if self.champion else 0
+
 
 def open_test_set(
     store: ObjectStore,

@@ -8,7 +8,7 @@ from ladnn.governance.drift.verdict import Action, DriftRecord
 from ladnn.intake.catalogue import read_outcomes
 from ladnn.registry.drift import Watch
 from ladnn.registry.summary import RetrainSummary, status_of
-from ladnn.retrain import read_plan, retrain_ids
+from ladnn.retrain import plans
 from ladnn.store import ObjectStore
 
 _TOLD_NOTHING = {"unfinished", "superseded"}
@@ -73,8 +73,7 @@ def count_new_studies(store: ObjectStore, *, synthetic: bool) -> int:
 
     One that was broken off, or overtaken by another champion, has told nothing of its data.
     """
-    plans = [plan for name in retrain_ids(store) if (plan := read_plan(store, name)) is not None]
-    told = [plan for plan in plans if status_of(store, plan.retrain_id) not in _TOLD_NOTHING]
+    told = [plan for plan in plans(store) if status_of(store, plan.retrain_id) not in _TOLD_NOTHING]
     versions = [load_version(store, plan.dataset_version) for plan in told]
     seen = max((version.n_outcomes for version in versions if version.synthetic == synthetic), default=0)
     later = list(read_outcomes(store))[seen:]

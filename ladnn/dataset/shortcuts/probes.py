@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ladnn.dataset.canonical_form import blacken_lungs
+from ladnn.dataset.intensity import PERCENTILES, residues
 from ladnn.intake.decode import encode_canonical
 
 PixelProbe = Literal["intensity", "borders", "outside_lungs"]
@@ -27,9 +28,6 @@ _BORDER_SHARE = 14
 _SMALL_PX = 16
 """Side of the picture that the probe outside the lungs sees, beside statistics."""
 _LEVELS = 16
-_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-_SCALES_PX = (0.7, 1.4, 2.8)
-"""Standard deviations of the blurs whose residue tells sharpness, noise and compression."""
 _EVERY = 4
 _ABSENT = -1.0
 
@@ -82,7 +80,7 @@ def _statistics(pixels: Pixels) -> list[float]:
     levels = histogram.reshape(_LEVELS, -1).sum(axis=1)
     return [
         *levels.tolist(),
-        *np.percentile(pixels, _PERCENTILES).tolist(),
+        *np.percentile(pixels, PERCENTILES).tolist(),
         float(pixels.mean()),
         float(pixels.std()),
         float(histogram[0]),
@@ -92,11 +90,7 @@ def _statistics(pixels: Pixels) -> list[float]:
 
 
 def _texture(pixels: Pixels) -> Iterator[float]:
-    from scipy.ndimage import gaussian_filter
-
-    sharp = pixels.astype(np.float32)
-    for scale in _SCALES_PX:
-        residue = np.abs(sharp - gaussian_filter(sharp, scale))
+    for residue in residues(pixels):
         sample = residue[::_EVERY, ::_EVERY]  # percentiles of all pixels would take most of a probe's time
         yield from (float(residue.mean()), float(residue.std()), *np.percentile(sample, (10, 50, 90)).tolist())
 

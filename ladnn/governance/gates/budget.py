@@ -2,7 +2,7 @@
 
 from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import TestEvidence
-from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 from ladnn.governance.ledger import is_near
 
 REMEDIES = "grow the test set with new patients, or accept more openings by name"
@@ -24,16 +24,8 @@ def test_set_budget(evidence: TestEvidence, config: GateConfig) -> GateResult:
         finding, told = "accepted", f"{told}; more were allowed by {evidence.allowed_by}"
     elif is_near(openings, limit):
         finding, told = "near the budget", f"{told}; {limit - openings} are left: {REMEDIES}"
-    return GateResult(
-        name="test_set_budget",
-        value=openings,
-        limit=limit,
-        interval=None,
-        n=evidence.candidate.n_images if evidence.candidate else 0,
-        verdict=verdict,
-        reason=told,
-        finding=finding,
-    )
+    n = evidence.candidate.n_images if evidence.candidate else 0
+    return counted("test_set_budget", openings, limit, verdict, told, n, finding)
 
 
 test_set_budget.__test__ = False  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from ladnn.config_gates import GateConfig
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ProbeResult, ShortcutAudit
 from ladnn.governance.gates.evidence import DataFacts
-from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted, result_of
 
 _NOT_GATHERED = "the facts were not gathered, so a person must decide"
 
@@ -13,46 +13,46 @@ def new_data(data: DataFacts | None, config: GateConfig) -> GateResult:
     """Reject a candidate that learned from too few patients that the champion does not know; equality passes."""
     limit = config.min_new_patients
     if data is None:
-        return _count("new_data", None, limit, Verdict.NOT_EVALUATED, _NOT_GATHERED)
+        return counted("new_data", None, limit, Verdict.NOT_EVALUATED, _NOT_GATHERED)
     if data.n_new_patients is None:
         why = "the champion's dataset version cannot be read, so nobody can tell which training patients are new to it"
-        return _count("new_data", None, limit, Verdict.NOT_EVALUATED, why, data.n_images)
+        return counted("new_data", None, limit, Verdict.NOT_EVALUATED, why, data.n_images)
     told = f"{data.n_new_patients} training patients are new to the champion, {limit} are asked for"
     verdict = Verdict.PASS if data.n_new_patients >= limit else Verdict.FAIL
-    return _count("new_data", data.n_new_patients, limit, verdict, told, data.n_images)
+    return counted("new_data", data.n_new_patients, limit, verdict, told, data.n_images)
 
 
 def leak_check(data: DataFacts | None) -> GateResult:
     """Reject a candidate that learned from test patients; a champion that did makes the comparison void for a person."""
     if data is None:
-        return _count("leak_check", None, 0, Verdict.NOT_EVALUATED, _NOT_GATHERED)
+        return counted("leak_check", None, 0, Verdict.NOT_EVALUATED, _NOT_GATHERED)
     if data.n_candidate_leaks:
         why = f"{data.n_candidate_leaks} test images share a patient or a picture with the candidate's training"
-        return _count("leak_check", data.n_candidate_leaks, 0, Verdict.FAIL, why, data.n_images)
+        return counted("leak_check", data.n_candidate_leaks, 0, Verdict.FAIL, why, data.n_images)
     if data.n_champion_leaks is None:
         why = "the champion's dataset version cannot be read, so its training patients are not known"
-        return _count("leak_check", None, 0, Verdict.NOT_EVALUATED, why, data.n_images)
+        return counted("leak_check", None, 0, Verdict.NOT_EVALUATED, why, data.n_images)
     if data.n_champion_leaks:
         why = (
             f"{data.n_champion_leaks} test images share a patient or a picture with the champion's training: the "
             "comparison favours it, and only a person can judge by how much"
         )
-        return _count("leak_check", data.n_champion_leaks, 0, Verdict.NOT_EVALUATED, why, data.n_images)
+        return counted("leak_check", data.n_champion_leaks, 0, Verdict.NOT_EVALUATED, why, data.n_images)
     why = "no test image shares a patient, study or picture with the training of candidate or champion"
-    return _count("leak_check", 0, 0, Verdict.PASS, why, data.n_images)
+    return counted("leak_check", 0, 0, Verdict.PASS, why, data.n_images)
 
 
 def review_backlog(data: DataFacts | None, config: GateConfig) -> GateResult:
     """Leave it to a person where too many labels wait for review: what is learned may change with them."""
     limit = config.max_review_share
     if data is None or not data.n_images:
-        return _count("review_backlog", None, limit, Verdict.NOT_EVALUATED, _NOT_GATHERED)
+        return counted("review_backlog", None, limit, Verdict.NOT_EVALUATED, _NOT_GATHERED)
     share = data.n_in_review / data.n_images
     told = f"{data.n_in_review} of {data.n_images} images have a label that waits for review"
     if share > limit:
         told += "; see `ladnn labels review export`"
     verdict = Verdict.PASS if share <= limit else Verdict.NOT_EVALUATED
-    return _count("review_backlog", share, limit, verdict, told, data.n_images)
+    return counted("review_backlog", share, limit, verdict, told, data.n_images)
 
 
 def shortcut_audit(audit: ShortcutAudit, acceptance: AuditAcceptance | None) -> GateResult:
@@ -79,7 +79,3 @@ def _severity(result: ProbeResult) -> tuple[int, float]:
     """Order probes by verdict, then by AUROC; one that could not be computed comes first among its like."""
     value = result.auroc.value
     return list(AuditVerdict).index(result.verdict), -1.0 if value is None else value
-
-
-def _count(name: str, value: float | None, limit: float, verdict: Verdict, reason: str, n: int = 0) -> GateResult:
-    return GateResult(name=name, value=value, limit=limit, interval=None, n=n, verdict=verdict, reason=reason)

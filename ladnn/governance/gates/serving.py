@@ -2,7 +2,7 @@
 
 from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import ServingFacts
-from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 
 _BYTES = 1e6
 
@@ -11,15 +11,7 @@ def serving(facts: ServingFacts | None, config: GateConfig) -> GateResult:
     """Reject a bundle that does not load, does not give its golden outputs, is too slow or too large; a limit passes."""
     latency = facts.latency_ms if facts else None
     verdict, reason = _judge(facts, config)
-    return GateResult(
-        name="serving",
-        value=latency,
-        limit=config.max_latency_ms,
-        interval=None,
-        n=facts.n_timed if facts else 0,
-        verdict=verdict,
-        reason=reason,
-    )
+    return counted("serving", latency, config.max_latency_ms, verdict, reason, facts.n_timed if facts else 0)
 
 
 def _judge(facts: ServingFacts | None, config: GateConfig) -> tuple[Verdict, str]:

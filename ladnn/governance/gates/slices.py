@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.champion import Finding, nothing_to_compare, told
 from ladnn.governance.gates.evidence import SliceDifference, TestEvidence
-from ladnn.governance.gates.verdicts import GateResult, Verdict, result_of
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted, result_of
 from ladnn.statistics import Interval
 
 
@@ -54,9 +54,7 @@ def flips(evidence: TestEvidence, config: GateConfig) -> GateResult:
         f"{counts.lost} wrong, {counts.unknown} without a known diagnosis; flips.json lists them"
     )
     verdict = Verdict.PASS if share <= limit else Verdict.NOT_EVALUATED
-    return GateResult(
-        name=name, value=share, limit=limit, interval=None, n=counts.n_images, verdict=verdict, reason=why
-    )
+    return counted(name, share, limit, verdict, why, counts.n_images)
 
 
 def _measured(slices: tuple[SliceDifference, ...]) -> Iterator[tuple[str, str, Interval]]:

@@ -78,3 +78,18 @@ def result_of(
         reason=reason,
         finding=finding,
     )
+
+
+def counted(
+    name: str,
+    value: float | None,
+    limit: float | None,
+    verdict: Verdict,
+    reason: str,
+    n: int = 0,
+    finding: str | None = None,
+) -> GateResult:
+    """Return the result of a gate whose value is counted or timed and has no interval."""
+    return GateResult(
+        name=name, value=value, limit=limit, interval=None, n=n, verdict=verdict, reason=reason, finding=finding
+    )

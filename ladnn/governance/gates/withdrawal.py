@@ -1,6 +1,6 @@
 """A model that a person took out of service does not come back by numbers alone."""
 
-from ladnn.governance.gates.verdicts import GateResult, Verdict
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 
 
 def not_withdrawn(withdrawn: str | None) -> tuple[GateResult, ...]:
@@ -8,14 +8,4 @@ def not_withdrawn(withdrawn: str | None) -> tuple[GateResult, ...]:
     if withdrawn is None:
         return ()
     reason = f"{withdrawn}; a person must accept it again"
-    return (
-        GateResult(
-            name="not_withdrawn",
-            value=None,
-            limit=None,
-            interval=None,
-            n=0,
-            verdict=Verdict.NOT_EVALUATED,
-            reason=reason,
-        ),
-    )
+    return (counted("not_withdrawn", None, None, Verdict.NOT_EVALUATED, reason),)

@@ -13,9 +13,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from ladnn.config_gates import GateConfig
 from ladnn.config_monitoring import DriftConfig, TriggerConfig
 from ladnn.config_section import Section
+from ladnn.config_training import TrainingConfig
 from ladnn.envelope import Envelope, flat_values
 from ladnn.errors import ConfigError
-from ladnn.training_config import TrainingConfig
 
 
 class Variant(Section):

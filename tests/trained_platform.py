@@ -11,6 +11,7 @@ from factories import TODAY
 
 from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, Variant
 from ladnn.config_gates import GateConfig
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import DatasetVersion, load_version
@@ -26,7 +27,6 @@ from ladnn.settings import Settings, read_settings
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, open_store
 from ladnn.training.result import Trained, read_trained
-from ladnn.training_config import TrainingConfig
 
 VARIANT = "efficientnet_lite0-ladnn"
 N_PATIENTS = 16

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from ladnn.training_config import Augmentation
+from ladnn.config_training import Augmentation
 
 _N_AFFINE = 6
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ladnn.config_training import Augmentation
 from ladnn.dataset.augmentation import draw_variations, vary
 from ladnn.errors import DatasetError
 from ladnn.labels import LABELS
 from ladnn.prefetch import map_ahead
-from ladnn.training_config import Augmentation
 
 _N_AHEAD = 2
 _ORDER_STREAM, _VARIATION_STREAM = 1, 2

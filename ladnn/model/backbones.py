@@ -14,13 +14,13 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torchvision import models
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import ConfigError
 from ladnn.model.architectures import Extractor, densenet, efficientnet, efficientnet_lite, resnet, vgg
 from ladnn.model.pooling import AveragePooling, Embedding, FullyConnected, StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import Download, Package, State, WeightsFile
-from ladnn.training_config import TrainingConfig
 
 BATCH_NORM_MOMENTUM = 0.1
 """Share of a new batch in the running statistics, as in `torch.nn.BatchNorm2d`."""

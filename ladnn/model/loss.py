@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ladnn.training_config import TrainingConfig
+from ladnn.config_training import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.labels import LESIONS
 from ladnn.model.backbones import backbone
 from ladnn.model.pooling import Embedding, StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
-from ladnn.training_config import TrainingConfig
 
 
 class LADNN(nn.Module):

@@ -7,9 +7,9 @@ and its exported graph take 8-bit grey and normalise inside, so that no caller c
 import numpy as np
 import numpy.typing as npt
 
+from ladnn.config_training import Gamma
 from ladnn.dataset.canonical_form import Framing
 from ladnn.errors import DatasetError
-from ladnn.training_config import Gamma
 
 
 class Preprocessing(Framing):

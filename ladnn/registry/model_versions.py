@@ -178,7 +178,7 @@ def _aliased(client: MlflowClient, alias: str) -> str | None:
 
 def _upload(client: MlflowClient, bundle: Bundle, run_id: str) -> None:
     """Upload a bundle as an MLflow model, and compare every file that comes back, by size and digest."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="ladnn-model-") as folder:
         data, model = Path(folder) / bundle.id, Path(folder) / _FOLDER
         data.mkdir()
         for name, content in bundle.files.items():
@@ -186,7 +186,7 @@ def _upload(client: MlflowClient, bundle: Bundle, run_id: str) -> None:
         _save_as_mlflow_model(model, data, bundle)
         client.log_artifacts(run_id, str(model), _folder(bundle.id))
         sent = _fingerprints(model)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="ladnn-model-") as folder:
         returned = _fingerprints(Path(client.download_artifacts(run_id, _folder(bundle.id), folder)))
     if damaged := sorted(name for name in sent if returned.get(name) != sent[name]):
         raise BundleError(

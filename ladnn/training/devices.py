@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils.memory import should_reduce_batch_size
 
-from ladnn.training_config import TrainingConfig
+from ladnn.config_training import TrainingConfig
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # mallopt(3)
 _NEVER, _DEFAULT_TRIM_BYTES, _DEFAULT_MMAP_MAX = -1, 128 * 1024, 65536

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels, check
 from ladnn.errors import DatasetError
 from ladnn.model.network import LADNN
@@ -16,7 +17,6 @@ from ladnn.training.checkpoint import Checkpoints
 from ladnn.training.devices import freed_memory_kept, open_devices
 from ladnn.training.loop import Loop
 from ladnn.training.result import EpochRecord
-from ladnn.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels, Shard, evaluation_batches
 from ladnn.errors import TrainingError
 from ladnn.model.loss import known_labels
@@ -20,7 +21,6 @@ from ladnn.model.pooling import StatisticsPooling, statistics
 from ladnn.progress import say
 from ladnn.training.devices import ran_out_of_memory
 from ladnn.training.step import OutOfMemoryError, half_of
-from ladnn.training_config import TrainingConfig
 
 _MOST_SLICES = 5000  # evenly spaced in a larger training part: memory, for what more slices would hardly change
 _AT_A_TIME = 8  # which needs far less memory than a step

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import (
     Batch,
     LabelledPixels,
@@ -28,7 +29,6 @@ from ladnn.training.result import EpochRecord
 from ladnn.training.schedule import make_optimizer, set_learning_rates
 from ladnn.training.step import Gradients
 from ladnn.training.watch import auroc, watch
-from ladnn.training_config import TrainingConfig
 
 _DROPOUT_STREAM = 3  # the pipeline draws from 1 and 2
 

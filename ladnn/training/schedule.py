@@ -5,8 +5,8 @@ from typing import Any
 
 from torch.optim import AdamW, Optimizer
 
+from ladnn.config_training import TrainingConfig
 from ladnn.model.network import LADNN
-from ladnn.training_config import TrainingConfig
 
 _HEADS = ("diagnosis.", "lesions.")
 

@@ -9,13 +9,13 @@ from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache
 from torch import Tensor, nn
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import Batch
 from ladnn.errors import TrainingError
 from ladnn.model.loss import count_known, joint_loss
 from ladnn.progress import say
 from ladnn.training.devices import ran_out_of_memory
 from ladnn.training.draws import WholeBatchDraws
-from ladnn.training_config import TrainingConfig
 
 
 class OutOfMemoryError(TrainingError):

@@ -9,12 +9,12 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels, Shard, evaluation_batches
 from ladnn.errors import TrainingError
 from ladnn.labels import DIAGNOSIS, LABELS
 from ladnn.model.loss import joint_loss
 from ladnn.model.network import LADNN
-from ladnn.training_config import TrainingConfig
 
 
 class Watched(NamedTuple):

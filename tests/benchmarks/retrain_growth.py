@@ -16,6 +16,7 @@ from factories import TODAY
 from measured import Measured, say
 
 from ladnn.config import DataConfig, EvaluationConfig, ExperimentConfig, Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.evaluation.validation import validate_variant
@@ -29,7 +30,6 @@ from ladnn.settings import read_settings
 from ladnn.store import open_store
 from ladnn.training.devices import peak_memory_bytes
 from ladnn.training.variant import train_variant
-from ladnn.training_config import TrainingConfig
 
 N_PATIENTS, N_SLICES, TIMES = 64, 2, (1, 2, 4)
 EXPERIMENT = ExperimentConfig(

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import Batch, LabelledPixels
 from ladnn.model.backbones import backbone
 from ladnn.model.loss import joint_loss
@@ -25,7 +26,6 @@ from ladnn.training.devices import freed_memory_kept, open_devices
 from ladnn.training.fit import fit
 from ladnn.training.schedule import make_optimizer
 from ladnn.training.step import Gradients
-from ladnn.training_config import TrainingConfig
 
 BACKBONE, BATCH, N_TRAIN, N_VALIDATION = "efficientnet_lite0", 32, 160, 48
 N_TURNS = 3

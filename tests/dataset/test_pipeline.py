@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import affine_grid, grid_sample
 
+from ladnn.config_training import Augmentation
 from ladnn.dataset.augmentation import draw_variations, vary
 from ladnn.dataset.pipeline import LabelledPixels, Shard, TrainingSampler, evaluation_batches, n_training_batches
 from ladnn.errors import DatasetError
-from ladnn.training_config import Augmentation
 
 CPU = torch.device("cpu")
 

@@ -11,6 +11,7 @@ from settled_networks import phantom_slices, settle
 from torch import Tensor, nn
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.canonical_form import CanonicalForm
 from ladnn.errors import BundleError
 from ladnn.evaluation.attention import (
@@ -32,7 +33,6 @@ from ladnn.model.pooling import StatisticsPooling
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
 from ladnn.phantoms.study import generate_study
-from ladnn.training_config import TrainingConfig
 
 SIZE_PX = 128
 _QUICK = {("resnet18", "average"), ("efficientnet_lite0", "statistics")}

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.model.export import export_onnx
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.training_config import TrainingConfig
 
 
 def _small_network(task: str, seed: int = 7) -> LADNN:

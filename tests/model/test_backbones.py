@@ -12,12 +12,12 @@ from torch import nn
 from torchvision import models
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.errors import ConfigError
 from ladnn.model.backbones import BACKBONES, backbone
 from ladnn.model.network import LADNN, build_network
 from ladnn.model.pooling import FullyConnected, statistics
 from ladnn.model.weights import WeightsSource
-from ladnn.training_config import TrainingConfig
 
 LITE = [name for name in BACKBONES if "lite" in name]
 TORCHVISION = [name for name in BACKBONES if "lite" not in name]

@@ -12,13 +12,13 @@ from settled_networks import phantom_slices, settle
 
 import ladnn
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.errors import TrainingError, WeightsError
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, load_safetensors, weights_to_safetensors
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.network import build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ladnn.config_training import TrainingConfig
 from ladnn.model.loss import count_known, joint_loss, known_labels
-from ladnn.training_config import TrainingConfig
 
 NAN = float("nan")
 PLAIN = TrainingConfig(label_smoothing=0)

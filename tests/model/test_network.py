@@ -4,12 +4,12 @@ import torch
 from pydantic import ValidationError
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.labels import LABELS
 from ladnn.model.export import export_onnx
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.network import build_network
 from ladnn.model.weights import WeightsSource
-from ladnn.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize(("task", "n_outputs"), [("ladnn", len(LABELS)), ("baseline", 1)])

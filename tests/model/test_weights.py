@@ -16,6 +16,7 @@ import torch
 from torchvision import models
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.errors import SettingsError, WeightsError
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.network import check_trainable
@@ -23,7 +24,6 @@ from ladnn.model.weights import Download, Package, WeightsFile, WeightsSource
 from ladnn.platform import open_platform
 from ladnn.settings import read_settings
 from ladnn.store import open_store
-from ladnn.training_config import TrainingConfig
 
 
 def saved(state: object) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -42,6 +43,7 @@ def writes_of(
 
 
 def _run(note: Path, fatal: int | None, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    tempfile.tempdir = str(note.parent)  # a killed process leaves its temporary folders
     writes = _Writes(note, fatal)
     for kind in (FileStore, S3Store):
         for name in ("put", "put_if_absent", "discard"):

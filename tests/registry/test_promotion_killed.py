@@ -98,6 +98,7 @@ def test_a_promotion_killed_at_any_write_leaves_a_champion_and_is_reconciled(mea
         promote_decided(platform, SECOND)
         assert [record.retrain_id for record in promotions(platform.store)] == [platform.retrain_id, SECOND]
         assert aliases(open_tracking(platform.settings)) == {"champion": "2", "previous-champion": "1"}
+        shutil.rmtree(platform.home)  # there are dozens
 
 
 @pytest.mark.parametrize("kind", ["file", "s3"])
@@ -126,3 +127,4 @@ def test_a_rollback_killed_at_any_write_leaves_a_champion_and_is_reconciled(
         assert load_champion(store, settings.trusted_keys()).model_version == expected
         assert_consistent(settings, store)
         assert any(item.what == "alias champion" for item in result.mended) == (fatal == 2)
+        shutil.rmtree(settings.home)

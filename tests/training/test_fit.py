@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ladnn.config import Variant
+from ladnn.config_training import Augmentation, TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.errors import DatasetError, TrainingError
 from ladnn.model.network import LADNN, build_network
@@ -15,7 +16,6 @@ from ladnn.training.checkpoint import Checkpoints
 from ladnn.training.fit import Progress, fit
 from ladnn.training.loop import NonFiniteLossError
 from ladnn.training.schedule import learning_rate_factor
-from ladnn.training_config import Augmentation, TrainingConfig
 
 
 def _part(n: int = 8, size_px: int = 64) -> LabelledPixels:

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ladnn.config import Variant
+from ladnn.config_training import Augmentation, TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.errors import TrainingError
 from ladnn.model.network import LADNN, build_network
@@ -13,7 +14,6 @@ from ladnn.model.weights import WeightsSource
 from ladnn.training.devices import open_devices
 from ladnn.training.head_fit import fit_heads
 from ladnn.training.step import OutOfMemoryError
-from ladnn.training_config import Augmentation, TrainingConfig
 
 TRAINING = TrainingConfig(pooling="statistics", head_penalty=0.1, augmentation=Augmentation(mirror=False))
 

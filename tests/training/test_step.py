@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import Batch
 from ladnn.training.devices import open_devices
 from ladnn.training.step import Gradients, OutOfMemoryError
-from ladnn.training_config import TrainingConfig
 
 TRAINING = TrainingConfig(batch_size=8, dropout=0.5)
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ladnn.config import Variant
+from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.model.export import weights_to_safetensors
 from ladnn.model.network import build_network
@@ -21,7 +22,6 @@ from ladnn.model.weights import WeightsSource
 from ladnn.store import open_store
 from ladnn.training.checkpoint import Checkpoints
 from ladnn.training.fit import Progress, fit
-from ladnn.training_config import TrainingConfig
 
 TRAINING = TrainingConfig(
     epochs=2, batch_size=4, weights="random", dropout=0.5, checkpoint_minutes=1e-9, learning_rate=1e-3

@@ -30,7 +30,7 @@ def waiting(as_json: Json = False) -> None:
             f"{item.decided_at:%Y-%m-%d %H:%M}",
             until(item),
             item.policy,
-            "; ".join(item.reasons),
+            "\n".join(item.reasons),
         )
         for item in held
     ]

@@ -36,6 +36,7 @@ class Decision(BaseModel):
     policy: Policy
     gates: tuple[GateResult, ...]
     reasons: tuple[str, ...]
+    """What tells, a line each with the gates that say it: `auroc_floor, flips: no test set`."""
     changes: ChangeSheet | None = None
     """Change-control sheet; None where it was decided before there was one."""
     decided_at: datetime
@@ -92,4 +93,7 @@ def read_decision(store: ObjectStore, retrain_id: str) -> Decision | None:
 
 def _reasons(gates: Sequence[GateResult], outcome: str) -> tuple[str, ...]:
     telling = [gate for gate in gates if gate.verdict is not Verdict.PASS] if outcome != "promote" else list(gates)
-    return tuple(f"{gate.name}: {gate.reason}" for gate in telling)
+    named: dict[str, list[str]] = {}
+    for gate in telling:
+        named.setdefault(gate.reason, []).append(gate.name)
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in named.items())

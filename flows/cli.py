@@ -77,7 +77,7 @@ def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = Fal
     if monitored.drift is None:
         typer.echo(f"drift: {monitored.drift_problem}")
     else:
-        print_drift(monitored.drift)
+        print_drift(monitored.drift, platform.store)
     typer.echo(f"retrain: {'yes' if monitored.trigger.retrain else 'no'}: {monitored.trigger.reason}")
     if monitored.retrain is not None:
         print_retrain(monitored.retrain, platform.settings, config, time.perf_counter() - started_s)

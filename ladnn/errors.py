@@ -96,6 +96,10 @@ class ApprovalError(LadnnError):
     """A held candidate was answered otherwise before, or can no longer be answered."""
 
 
+class DriftError(LadnnError):
+    """Something cannot be accepted of a check for drift, such as of one that asks no site."""
+
+
 class BudgetSpentError(GateError):
     """A test-set version has been opened as often as its budget allows; nothing was scored."""
 

@@ -1,15 +1,17 @@
 """How a check for drift looks on a terminal."""
 
+from ladnn.governance.drift.acceptance import acceptances_of, sites_to_ask
 from ladnn.governance.drift.comparison import Comparison
 from ladnn.governance.drift.verdict import DriftRecord, PropertyFacts
 from ladnn.presentation import open_console, table
+from ladnn.store import ObjectStore
 
 _MOST_SHOWN = 12
 _MOST_NAMED = 4
 
 
-def print_drift(record: DriftRecord) -> None:
-    """Print the verdict, what was compared, and the properties that moved most."""
+def print_drift(record: DriftRecord, store: ObjectStore) -> None:
+    """Print the verdict, what was compared, the properties that moved most, and what a person accepted or still has to."""
     console = open_console()
     if record.comparisons:
         columns = ("stream", "scope", "looked at", "patients before", "now", "p", "moved")
@@ -28,6 +30,15 @@ def print_drift(record: DriftRecord) -> None:
         f"{record.dataset_version}, model version {record.model_version}; check {record.id}"
     )
     console.print(f"verdict: {record.verdict.action}: {record.verdict.reason}", markup=False)
+    for given in acceptances_of(store, record):
+        told = f"{', '.join(given.moved)} accepted by {given.by} on {given.accepted_at:%Y-%m-%d}: {given.reason}"
+        console.print(told, markup=False)
+    if to_ask := sites_to_ask(store, record):
+        console.print(
+            f"next: ask {', '.join(to_ask)}, then ladnn drift accept {record.id} --by NAME --reason WHY   "
+            "# until then the monitor sets nothing off",
+            markup=False,
+        )
 
 
 def _row(item: Comparison) -> tuple[str, ...]:

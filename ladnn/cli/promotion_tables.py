@@ -34,6 +34,13 @@ def print_history(document: dict[str, Any]) -> None:
             f"measured against record {waiting['against']}",
             markup=False,
         )
+    accepted = [
+        (f"{a['accepted_at'][:10]} {a['accepted_at'][11:16]}", a["by"], a["reason"], _moved(a["moved"]), a["check_id"])
+        for a in document["drift_accepted"]
+    ]
+    if accepted:
+        of_drift = ("at (UTC)", "by", "why", "what moved where", "check")
+        console.print(table(of_drift, accepted, "drift that persons accepted"))
     retrains = [
         (
             r["retrain_id"],
@@ -41,12 +48,16 @@ def print_history(document: dict[str, Any]) -> None:
             _standing(r),
             r["set_off_by"],
             r["dataset_version"],
-            "; ".join(r["reasons"]),
+            "\n".join(r["reasons"]),
         )
         for r in document["retrains"]
     ]
     of_retrain = ("retrain", "ended (UTC)", "status", "set off by", "dataset version", "reasons")
     console.print(table(of_retrain, retrains, "retrains"))
+
+
+def _moved(by_site: dict[str, list[str]]) -> str:
+    return "\n".join(f"{site}: {', '.join(properties)}" for site, properties in by_site.items())
 
 
 def _standing(retrain: dict[str, Any]) -> str:

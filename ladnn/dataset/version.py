@@ -104,17 +104,21 @@ def load_manifest(store: ObjectStore, version_id: str) -> pd.DataFrame:
         ObjectNotFoundError: it was never frozen.
         DigestMismatchError: its contents are not those that its id states.
     """
-    damaged = f"dataset version {version_id} is damaged: its records have another digest; restore it"
-    version = load_version(store, version_id)
-    data = store.get(document_key(version_id, "manifest.parquet"))
-    try:
-        manifest = pd.read_parquet(io.BytesIO(data))
-    except (ValueError, OSError) as error:  # what Arrow raises on damaged files
-        raise DigestMismatchError(damaged) from error
+    version, manifest = load_version(store, version_id), _read_manifest(store, version_id)
     if id_of(manifest, version.cut, version.after, version.until) != version_id:
-        raise DigestMismatchError(damaged)
+        raise DigestMismatchError(_damaged(version_id))
     check_leakage(manifest)
     return manifest
+
+
+def manifest_images(store: ObjectStore, version_id: str) -> set[str]:
+    """Return the digests of a version's images, also where what describes the version is lost.
+
+    Raises:
+        ObjectNotFoundError: it was never frozen.
+        DigestMismatchError: its contents are not those that were written.
+    """
+    return set(_read_manifest(store, version_id)["image"])
 
 
 def rows_of(manifest: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -155,6 +159,18 @@ def digest_of(rows: pd.DataFrame, scope: str = "") -> str:
 def document_key(version_id: str, name: str) -> str:
     """Key of what is kept with a version, such as `card.json`."""
     return f"{_VERSIONS}{version_id}/{name}"
+
+
+def _read_manifest(store: ObjectStore, version_id: str) -> pd.DataFrame:
+    data = store.get(document_key(version_id, "manifest.parquet"))
+    try:
+        return pd.read_parquet(io.BytesIO(data))
+    except (ValueError, OSError) as error:  # what Arrow raises on damaged files
+        raise DigestMismatchError(_damaged(version_id)) from error
+
+
+def _damaged(version_id: str) -> str:
+    return f"dataset version {version_id} is damaged: its records have another digest; restore it"
 
 
 def _version_ids(store: ObjectStore) -> Iterator[str]:

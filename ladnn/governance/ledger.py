@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ladnn.acceptance import Acceptance, keep_acceptance, read_acceptances
 from ladnn.accountability import check_accountable
 from ladnn.errors import BudgetSpentError, GateError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
-from ladnn.store.log import append_entry, read_entries
 
 _LEDGER, _ALLOWANCES = "ledger/", "ledger_allowances/"
 _NEAR = 0.8
@@ -32,15 +32,11 @@ class Opening(BaseModel):
     opened_at: datetime
 
 
-class Allowance(BaseModel):
+class Allowance(Acceptance):
     """Openings beyond the budget that a person allows."""
-
-    model_config = ConfigDict(frozen=True)
 
     test_version: str
     openings: int = Field(ge=1)
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
     allowed_at: datetime
 
 
@@ -109,18 +105,21 @@ def allow_openings(store: ObjectStore, test_version: str, by: str, reason: str, 
     allowance = Allowance(
         test_version=test_version, openings=n_openings, by=by, reason=reason, allowed_at=datetime.now(UTC)
     )
-    append_entry(store, f"{_ALLOWANCES}{test_version}/", lambda _: allowance.model_dump(mode="json"))
-    return allowance
+    return keep_acceptance(store, _allowances_of(test_version), allowance)
 
 
 def allowances(store: ObjectStore, test_version: str) -> list[Allowance]:
     """Return what persons allowed beyond the budget of a version, oldest first."""
-    return [Allowance.model_validate(entry) for entry in read_entries(store, f"{_ALLOWANCES}{test_version}/")]
+    return read_acceptances(store, _allowances_of(test_version), Allowance)
 
 
 def n_allowed_beyond(store: ObjectStore, test_version: str) -> int:
     """Return how many openings persons allowed beyond the budget of a version."""
     return sum(item.openings for item in allowances(store, test_version))
+
+
+def _allowances_of(test_version: str) -> str:
+    return f"{_ALLOWANCES}{test_version}/"
 
 
 def _key(test_version: str, retrain_id: str) -> str:

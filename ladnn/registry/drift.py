@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from ladnn.config_monitoring import DriftConfig
 from ladnn.dataset.split import Split
 from ladnn.dataset.version import load_manifest, load_version, rows_of
-from ladnn.errors import BundleError, NoChampionError, StoreError
+from ladnn.errors import BundleError, DriftError, NoChampionError, StoreError
 from ladnn.governance.drift.comparison import Sides, Stream
 from ladnn.governance.drift.sample import FAMILIES, family_of, joined
 from ladnn.governance.drift.verdict import DriftRecord, StreamFacts, judge
@@ -112,9 +112,31 @@ def read_page(store: ObjectStore, record: DriftRecord) -> bytes | None:
 
 def latest_check(store: ObjectStore) -> DriftRecord | None:
     """Return the check that was made last, if there is any."""
-    keys = (key for key in store.list(PREFIX) if key.endswith("/record.json"))
-    records = [DriftRecord.model_validate(read_json(store, key)) for key in keys]
-    return max(records, key=lambda record: record.checked_at, default=None)
+    return _latest(_checks(store))
+
+
+def check_that_asks(store: ObjectStore, name: str) -> tuple[DriftRecord, str | None]:
+    """Find the check of the present champion that a person names: by its id, or by a site that the latest one asks.
+
+    Returns:
+        the check, and the site where one was named.
+
+    Raises:
+        NoChampionError: nothing has been promoted yet.
+        DriftError: there is none such, or it looked at another model.
+    """
+    current = required_champion(store)
+    checks = _checks(store)
+    named = next((record for record in checks if record.id == name), None)
+    record = named or _latest(checks)
+    if record is None:
+        raise DriftError(f"there was no check for drift in {store.url} yet; run `ladnn drift`")
+    if record.bundle_id != current.bundle_id:
+        raise DriftError(
+            f"check {record.id} looked at model version {record.model_version}, and version {current.model_version} is "
+            "champion now; run `ladnn drift`, which looks anew"
+        )
+    return record, None if named else name
 
 
 def log_check(store: ObjectStore, tracking: Tracking, record: DriftRecord) -> None:
@@ -137,6 +159,15 @@ def log_check(store: ObjectStore, tracking: Tracking, record: DriftRecord) -> No
     if page is not None:
         tracking.log_files(run_id, {"drift.html": page}, "pages")
     tracking.finish(run_id)
+
+
+def _checks(store: ObjectStore) -> list[DriftRecord]:
+    keys = (key for key in store.list(PREFIX) if key.endswith("/record.json"))
+    return [DriftRecord.model_validate(read_json(store, key)) for key in keys]
+
+
+def _latest(checks: Sequence[DriftRecord]) -> DriftRecord | None:
+    return max(checks, key=lambda record: record.checked_at, default=None)
 
 
 def _streams(

@@ -14,6 +14,7 @@ from ladnn.evaluation.selection import Selection, read_selection
 from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.governance.approval import Answer, read_answer
 from ladnn.governance.decision import Decision, read_decision
+from ladnn.governance.drift.acceptance import drift_acceptances
 from ladnn.registry.challenger_log import challenger
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import Promotion, champion, promotions
@@ -198,32 +199,37 @@ def status_of(store: ObjectStore, retrain_id: str) -> str:
 
 
 def history(store: ObjectStore) -> dict[str, Any]:
-    """Return champion, challenger, promotion log and retrains, oldest first, ready for JSON."""
+    """Return champion, challenger, promotion log, drift that persons accepted, and retrains, oldest first, for JSON."""
     log, on_its_way = promotions(store), challenger(store)
     records = [
         record.model_dump(mode="json") | {"replaced": before.model_version if before else None}
         for before, record in zip([None, *log], log, strict=False)
     ]
-    summaries = [summarise(store, plan) for plan in sorted(plans(store), key=lambda plan: plan.planned_at)]
     return {
         "champion": records[-1] if records else None,
         "challenger": on_its_way.model_dump(mode="json") if on_its_way else None,
         "promotions": records,
-        "retrains": [
-            {
-                "retrain_id": item.retrain_id,
-                "status": item.status,
-                "set_off_by": item.reason,
-                "dataset_version": item.dataset_version,
-                "model_version": item.model_version,
-                "policy": item.decision.policy if item.decision else None,
-                "reasons": list(item.decision.reasons) if item.decision else [],
-                "waits_until": item.waits_until.isoformat() if item.waits_until else None,
-                "approval": item.approval.model_dump(mode="json") if item.approval else None,
-                "finished_at": item.finished_at.isoformat() if item.finished_at else None,
-            }
-            for item in summaries
-        ],
+        "drift_accepted": [item.model_dump(mode="json") for item in drift_acceptances(store)],
+        "retrains": [_past(store, plan) for plan in sorted(plans(store), key=lambda plan: plan.planned_at)],
+    }
+
+
+def _past(store: ObjectStore, plan: Plan) -> dict[str, Any]:
+    """Return what the history tells of a retrain, also where its data are lost."""
+    status, outcome = status_of(store, plan.retrain_id), read_outcome(store, plan.retrain_id)
+    decision, approval = read_decision(store, plan.retrain_id), read_answer(store, plan.retrain_id)
+    waits_until = decision.expires_at if decision and status == "held" else None
+    return {
+        "retrain_id": plan.retrain_id,
+        "status": status,
+        "set_off_by": plan.reason,
+        "dataset_version": plan.dataset_version,
+        "model_version": promoted_version(store, plan.retrain_id),
+        "policy": decision.policy if decision else None,
+        "reasons": list(decision.reasons) if decision else [],
+        "waits_until": waits_until.isoformat() if waits_until else None,
+        "approval": approval.model_dump(mode="json") if approval else None,
+        "finished_at": outcome.finished_at.isoformat() if outcome else None,
     }
 
 

@@ -1,19 +1,21 @@
 """What sets off a retrain: enough new studies, or drift that says so and something to learn from."""
 
-from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from challengers import held
+from drift_records import check_of
 from factories import keep_records, make_record
 
 from ladnn.config import ExperimentConfig, Variant
-from ladnn.config_monitoring import DriftConfig, TriggerConfig
+from ladnn.config_monitoring import TriggerConfig
 from ladnn.dataset.freezing import freeze
-from ladnn.governance.drift.verdict import Action, DriftRecord, Verdict
+from ladnn.governance.drift.acceptance import accept_drift
+from ladnn.governance.drift.verdict import Action
 from ladnn.registry.drift import Watch
 from ladnn.registry.promotion import Proposal, promote
-from ladnn.registry.summary import finish_retrain
+from ladnn.registry.summary import finish_retrain, history
 from ladnn.registry.triggers import find_trigger
 from ladnn.retrain import plan_retrain
 
@@ -27,22 +29,7 @@ def config(**triggers):
 
 
 def drift(action, sites=()):
-    verdict = Verdict(action=action, sites=sites, properties=("intensity.mean",), streams=(), reason="intensity moved")
-    record = DriftRecord(
-        id="k-1",
-        checked_at=datetime.now(UTC),
-        model_version="1",
-        bundle_id="b-1",
-        dataset_version="d-1",
-        n_reference_images=1,
-        n_reference_patients=1,
-        config=DriftConfig(),
-        streams=(),
-        verdict=verdict,
-        comparisons=(),
-        properties=(),
-    )
-    return Watch(check=record, problem=None)
+    return Watch(check=check_of(action, dict.fromkeys(sites, ("intensity.mean",))), problem=None)
 
 
 @pytest.fixture
@@ -120,6 +107,50 @@ def test_while_a_site_is_to_be_asked_no_number_of_new_studies_sets_off_a_retrain
     trigger = find_trigger(retrained, config(new_studies=3), drift(Action.INVESTIGATE, ("hospital-b",)))
     assert (trigger.retrain, trigger.n_new_studies) == (False, 3)
     assert "drift k-1: ask hospital-b" in trigger.reason
+    assert "`ladnn drift accept k-1`" in trigger.reason
+
+
+def test_once_a_person_accepted_what_moved_at_the_site_new_studies_count_again(retrained):
+    watch = drift(Action.INVESTIGATE, ("hospital-b",))
+    accept_drift(retrained, watch.check, "Ada", "a new scanner")
+    add_studies(retrained, 3)
+
+    assert find_trigger(retrained, config(new_studies=3), watch).retrain
+    waits = find_trigger(retrained, config(new_studies=4), watch)
+    assert (waits.retrain, "hospital-b accepted by Ada: a new scanner" in waits.reason) == (False, True)
+    both = drift(Action.INVESTIGATE, ("hospital-a", "hospital-b"))
+    asked = find_trigger(retrained, config(new_studies=3), both)
+    assert (asked.retrain, "ask hospital-a what" in asked.reason) == (False, True)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")])
+def test_a_lost_description_of_old_data_is_told_and_their_images_say_what_was_seen(retrained, capsys, damage):
+    (description,) = Path(retrained.url.removeprefix("file://")).glob("datasets/*/version.json")
+    damage(description)
+    add_studies(retrained, 3)
+
+    trigger = find_trigger(retrained, config(new_studies=3), NO_CHAMPION)
+
+    assert (trigger.retrain, trigger.n_new_studies) == (True, 3)
+    told = capsys.readouterr().err
+    assert f"dataset version {description.parent.name} of retrain r-" in told
+    assert f"restore datasets/{description.parent.name}/ from backup" in told
+
+
+def test_where_its_manifest_is_lost_too_its_studies_count_as_new(retrained, capsys):
+    for path in Path(retrained.url.removeprefix("file://")).glob("datasets/*/*"):
+        path.unlink()
+    add_studies(retrained, 3)
+
+    assert find_trigger(retrained, config(new_studies=8), NO_CHAMPION).n_new_studies == 7
+    assert "nor its manifest, so what that retrain saw counts as new" in capsys.readouterr().err
+
+
+def test_a_lost_description_of_old_data_does_not_end_the_history(retrained):
+    for path in Path(retrained.url.removeprefix("file://")).glob("datasets/*/version.json"):
+        path.unlink()
+
+    assert [item["status"] for item in history(retrained)["retrains"]] == ["rejected"]
 
 
 def test_drift_of_what_is_served_waits_for_something_to_learn_from(retrained):

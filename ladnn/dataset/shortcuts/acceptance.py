@@ -2,27 +2,21 @@
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from ladnn.acceptance import Acceptance, keep_acceptance, read_acceptances
 from ladnn.accountability import check_accountable
 from ladnn.dataset.shortcuts.audit import read_audits
 from ladnn.dataset.shortcuts.probes import Probe
 from ladnn.dataset.version import document_key
 from ladnn.errors import DatasetError
 from ladnn.store import ObjectStore
-from ladnn.store.log import append_entry, read_entries
 
 _LOG = "acceptances/"
 
 
-class AuditAcceptance(BaseModel):
+class AuditAcceptance(Acceptance):
     """Who accepts which shortcuts of a version, and why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     dataset_version: str
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
     accepted: tuple[Probe, ...]
     """Probes that were red when it was accepted; another one that turns red later is not."""
     accepted_at: datetime
@@ -54,11 +48,9 @@ def accept_audit(store: ObjectStore, version_id: str, by: str, reason: str) -> A
         accepted=tuple(sorted(accepted)),
         accepted_at=datetime.now(UTC),
     )
-    append_entry(store, document_key(version_id, _LOG), lambda _: acceptance.model_dump(mode="json"))
-    return acceptance
+    return keep_acceptance(store, document_key(version_id, _LOG), acceptance)
 
 
 def read_acceptance(store: ObjectStore, version_id: str) -> AuditAcceptance | None:
     """Read the latest acceptance of a version, which takes in the earlier ones, if there is one."""
-    entries = list(read_entries(store, document_key(version_id, _LOG)))
-    return AuditAcceptance.model_validate(entries[-1]) if entries else None
+    return next(reversed(read_acceptances(store, document_key(version_id, _LOG), AuditAcceptance)), None)

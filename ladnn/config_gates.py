@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ladnn.config_section import Section
 
@@ -13,6 +13,8 @@ Dimension = Literal["source", "site", "sex", "age"]
 class GateConfig(Section):
     """Limits that a candidate must hold on the test set."""
 
+    min_test_patients: int = Field(default=3, ge=2)
+    """Test patients with and without the disease, below which a floor shows nothing and a person decides."""
     min_auroc: float = Field(default=0.75, ge=0.5, le=1)
     """Absolute floor of the diagnosis AUROC."""
     min_sensitivity: float = Field(default=0.6, ge=0, le=1)
@@ -29,8 +31,10 @@ class GateConfig(Section):
     """How much AUROC the candidate may lose to the champion at the lower confidence bound."""
     sensitivity_margin: float = Field(default=0.10, gt=0, lt=0.5)
     """How much sensitivity the candidate may lose to the champion at the lower confidence bound."""
+    specificity_margin: float = Field(default=0.10, gt=0, lt=0.5)
+    """How much specificity the candidate may lose to the champion at the lower confidence bound."""
     slice_margin: float = Field(default=0.10, gt=0, lt=0.5)
-    """Loss of AUROC or sensitivity to the champion that rejects where a slice is shown to be worse."""
+    """Loss of AUROC, sensitivity or specificity to the champion that rejects where a slice is shown to be worse."""
     slices: tuple[Dimension, ...] = Field(default=("source", "site", "sex", "age"), strict=False)
     """Properties whose slices are compared with the champion."""
     required_slices: tuple[str, ...] = Field(default=(), strict=False)
@@ -48,7 +52,7 @@ class GateConfig(Section):
     max_review_share: float = Field(default=0.5, gt=0, le=1)
     """Share of the version's images with a label that waits for review, above which a person decides."""
     max_latency_ms: float = Field(default=2000, gt=0)
-    """Median time for one picture in the serving environment, on a CPU."""
+    """Time for one picture in the serving environment, on a CPU: of several runs the quickest."""
     max_bundle_megabytes: float = Field(default=600, gt=0)
     """Size of all files of the bundle."""
     max_test_openings: int = Field(default=20, ge=1)
@@ -61,3 +65,13 @@ class GateConfig(Section):
         if wrong:
             raise ValueError(f"{', '.join(wrong)}: write property=value, with one of {', '.join(get_args(Dimension))}")
         return required
+
+    @model_validator(mode="after")
+    def _check_compared(self) -> "GateConfig":
+        left_out = [name for name in self.required_slices if name.partition("=")[0] not in self.slices]
+        if left_out:
+            raise ValueError(
+                f"required_slices names {', '.join(left_out)}, but slices has {', '.join(self.slices) or 'nothing'}: a "
+                "slice that is never compared would hold every candidate; add its property to slices"
+            )
+        return self

@@ -27,6 +27,8 @@ from ladnn.statistics import NOT_ENOUGH, NOT_FINITE, FloatArray, Interval, Weigh
 _LEAST_VARIANCE = 1e-12
 """A variance below it is zero but for rounding: an interval by it would claim certainty."""
 _BELOW_ONE = 1 - 1e-12
+_LEAST_LOST = 0.25
+"""AUROC that a patient lost altogether costs at least, beside a champion that hardly ranks better than chance."""
 ONE_PATIENT = "a class has one patient only"
 BY_NEWCOMBE = "DeLong's variance is zero; bounds by Newcombe's score interval for as many cases as patients"
 NO_SPREAD = "the two models rank all patients alike, so that the variance is zero"
@@ -73,46 +75,53 @@ def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: flo
     is_finite = cases.finite and bool(np.isfinite(others).all())
     if not is_finite or not 0 < cases.n_present < cases.n:
         return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
-    gain = _gain(cases, others)
+    gain = _gain(_area(cases, cases.probabilities), _area(cases, others))
     return _interval(gain.value, _variance(cases, gain), cases.n, confidence, (-1.0, 1.0))
 
 
-def auroc_difference_against_margin(cases: Cases, others: FloatArray, confidence: float, margin: float) -> Interval:
+def auroc_difference_against_margin(cases: Cases, others: FloatArray, confidence: float) -> Interval:
     """Return the same difference with bounds for a test of non-inferiority, which may be given few patients.
 
     The plain lower bound lies too high where models agree on most patients: a sample that happens to lack one of the few
-    on whom the candidate loses shows less variance, too. Three things mend that. The quantile is Student's for the smaller
-    class of patients. It is moved by the skewness of the patients' contributions (Hall 1992, *On the removal of skewness by
-    transformation*, J. R. Stat. Soc. B 54:221-228, first term). And one further patient counts who loses, at the rate of the
-    margin: variance margin / n², which also bounds a tie. Measured in tests/evaluation/test_non_inferiority.py.
+    on whom the candidate loses shows less variance, too. Three things mend that. Patients count by Kish's effective number
+    of the smaller class, (sum k)² / sum k² for k images each, of which Student's quantile has one degree of freedom less. One
+    further patient counts whom the candidate loses altogether, who then ranks as the other class does: that costs the
+    champion's AUROC less one half. The quantile is moved by the skewness of the patients' contributions (Hall 1992, *On the removal of skewness by transformation*, J. R.
+    Stat. Soc. B 54:221-228, first term). Where nobody but that further patient differs, the bound is within a tenth the exact
+    one of a count of lost patients. Measured in tests/evaluation/test_non_inferiority.py.
 
     Args:
         cases: with the scores of the candidate.
         others: (N,), scores of the champion for the same cases.
         confidence: two-sided coverage, between 0 and 1.
-        margin: the loss that is tested, above 0.
     """
     is_finite = cases.finite and bool(np.isfinite(others).all())
     if not is_finite or not 0 < cases.n_present < cases.n:
         return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
-    gain = _gain(cases, others)
-    variance, n_patients = _variance(cases, gain), min(cases.n_patients(present=kind) for kind in (True, False))
+    champion = _area(cases, others)
+    gain = _gain(_area(cases, cases.probabilities), champion)
+    variance = _variance(cases, gain)
     if variance is None:
         return Interval(value=gain.value, low=None, high=None, n=cases.n, note=ONE_PATIENT)
-    variance = max(variance, 0.0)
-    further = math.sqrt(margin) / n_patients
+    variance, n_patients = max(variance, 0.0), min(_n_effective(cases, present=kind) for kind in (True, False))
+    further = max(champion.value - 0.5, _LEAST_LOST) / n_patients
     error = math.sqrt(variance + further**2)
     influence = gain.of_present / cases.n_present + gain.of_absent / (cases.n - cases.n_present)
     skewness = (float((influence**3).sum()) - further**3) / error**3
-    tail, z = float(student.ppf((1 + confidence) / 2, n_patients - 1)), _quantile(confidence)
+    tail, z = float(student.ppf((1 + confidence) / 2, max(n_patients - 1, 1.0))), _quantile(confidence)
     lower_tail = tail - min(skewness, 0.0) * (2 * z**2 + 1) / 6
     low, high = gain.value - lower_tail * error, gain.value + tail * math.sqrt(variance)
     return Interval(value=gain.value, low=max(-1.0, low), high=min(1.0, high), n=cases.n)
 
 
-def _gain(cases: Cases, others: FloatArray) -> _Area:
-    """Return the area of cases less that of other scores; its components are differences, so that covariance counts."""
-    ours, theirs = _area(cases, cases.probabilities), _area(cases, others)
+def _n_effective(cases: Cases, *, present: bool) -> float:
+    """Return how many patients of one image each would tell as much as those of a class (Kish 1965, section 11.7)."""
+    sizes = np.bincount(cases.patient[cases.present == present]).astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def _gain(ours: _Area, theirs: _Area) -> _Area:
+    """Return one area less another of the same cases; its components are differences, so that covariance counts."""
     return _Area(ours.value - theirs.value, ours.of_present - theirs.of_present, ours.of_absent - theirs.of_absent)
 
 

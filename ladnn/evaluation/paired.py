@@ -1,4 +1,4 @@
-"""Two models on the same images: differences of AUROC and of sensitivity, with bounds to hold against a margin."""
+"""Two models on the same images: differences of AUROC, sensitivity and specificity, with bounds to hold against a margin."""
 
 import math
 from collections.abc import Sequence
@@ -58,7 +58,6 @@ def paired_auroc_difference(
     champion: FloatArray,
     patients: Sequence[str],
     *,
-    margin: float,
     sampling: Bootstrap,
 ) -> AurocDifference:
     """Compare two models on the same images.
@@ -70,7 +69,6 @@ def paired_auroc_difference(
         candidate: (N,), its probabilities.
         champion: (N,), its probabilities.
         patients: (N,), patient of each image.
-        margin: loss that the difference will be held against.
         sampling: of the interval.
 
     Raises:
@@ -83,7 +81,7 @@ def paired_auroc_difference(
     return AurocDifference(
         bootstrap=_bootstrap(ours, theirs, sampling),
         delong=auroc_difference_by_delong(ours, theirs.probabilities, sampling.confidence),
-        against_margin=auroc_difference_against_margin(ours, theirs.probabilities, sampling.confidence, margin),
+        against_margin=auroc_difference_against_margin(ours, theirs.probabilities, sampling.confidence),
     )
 
 
@@ -108,12 +106,7 @@ def paired_sensitivity_difference(
     *,
     confidence: float,
 ) -> Interval:
-    """Return the candidate's sensitivity minus the champion's, each at its own operating point.
-
-    Score interval of Tango 1998, *Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design*, Statistics in Medicine 17:891-908: it stays honest where models disagree on few patients or on
-    none. Counts are divided by the design effect of patients with several images (Kish 1965), the variance over patients
-    relative to that over images, at least 1; where no two answers differ, as if a patient's images told no more than one.
+    """Return the candidate's sensitivity minus the champion's, each at its own operating point; every patient has one vote.
 
     Args:
         labels: (N,), 1 positive; all others are left out.
@@ -122,18 +115,48 @@ def paired_sensitivity_difference(
         patients: (N,), patient of each image.
         confidence: two-sided coverage, between 0 and 1.
     """
-    positive = labels == 1
-    gains = candidate[positive].astype(np.float64) - champion[positive]
+    return _difference_of_right(labels == 1, candidate, champion, patients, confidence)
+
+
+def paired_specificity_difference(
+    labels: FloatArray,
+    candidate: NDArray[np.bool_],
+    champion: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    confidence: float,
+) -> Interval:
+    """Return the same of the specificity: of images with label 0, of which those are right that are not called positive."""
+    return _difference_of_right(labels == 0, ~candidate, ~champion, patients, confidence)
+
+
+def _difference_of_right(
+    inside: NDArray[np.bool_],
+    candidate: NDArray[np.bool_],
+    champion: NDArray[np.bool_],
+    patients: Sequence[str],
+    confidence: float,
+) -> Interval:
+    """Return the difference of the shares that two models have right, mean over patients of the images inside.
+
+    Score interval of Tango 1998, *Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design*, Statistics in Medicine 17:891-908: it stays honest where models disagree on few patients or on
+    none. A patient of several images is one pair, whose gain is the mean of theirs. Gains that are parts of one vary less
+    than whole ones: all counts are divided by the mean square of the gains relative to their mean size, to which one further
+    patient who changes altogether is added, since a sample may lack those.
+    """
+    gains = candidate[inside].astype(np.float64) - champion[inside]
     n_images = gains.size
     if not n_images:
         return not_computable(0)
-    patient = np.unique(np.asarray(patients, dtype=np.str_)[positive], return_inverse=True)[1]
-    value = float(gains.mean())
-    if patient.max() == 0:
+    patient = np.unique(np.asarray(patients, dtype=np.str_)[inside], return_inverse=True)[1]
+    votes = np.bincount(patient, gains) / np.bincount(patient)
+    value = float(votes.mean())
+    if votes.size == 1:
         return Interval(value=value, low=None, high=None, n=n_images, note="one patient only")
-    effect = _design_effect(gains, patient)
-    gained, lost, n = int((gains > 0).sum()) / effect, int((gains < 0).sum()) / effect, n_images / effect
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    scale = (float((votes**2).sum()) + 1) / (float(np.abs(votes).sum()) + 1)
+    gained, lost = (float(np.maximum(sign * votes, 0).sum()) / scale for sign in (1, -1))
+    n, z = votes.size / scale, NormalDist().inv_cdf((1 + confidence) / 2)
 
     def distance(difference: float, quantile: float) -> float:
         excess: float = gained - lost - n * difference
@@ -150,14 +173,3 @@ def _error(difference: float, gained: float, lost: float, n: float) -> float:
     constant = -lost * difference * (1 - difference)
     share_lost = (math.sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
     return math.sqrt(max(0.0, n * (2 * share_lost + difference * (1 - difference))))
-
-
-def _design_effect(gains: Weights, patient: NDArray[np.intp]) -> float:
-    """Return by how much the images (N,) of patients, numbered (N,), count less than as many patients would."""
-    sizes = np.bincount(patient)
-    most = float((sizes**2).sum() / sizes.sum())
-    of_images = float(((gains - gains.mean()) ** 2).sum())
-    if of_images == 0:
-        return most
-    of_patients = float((np.bincount(patient, gains - gains.mean()) ** 2).sum()) * sizes.size / (sizes.size - 1)
-    return float(min(max(of_patients / of_images, 1.0), most))

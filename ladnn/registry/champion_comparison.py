@@ -10,7 +10,12 @@ from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import label_matrix
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.delong import auroc_difference_against_margin
-from ladnn.evaluation.paired import AurocDifference, paired_auroc_difference, paired_sensitivity_difference
+from ladnn.evaluation.paired import (
+    AurocDifference,
+    paired_auroc_difference,
+    paired_sensitivity_difference,
+    paired_specificity_difference,
+)
 from ladnn.evaluation.slices import slice_members
 from ladnn.evaluation.validation import sampling_of
 from ladnn.governance.gates.evidence import FlipCounts, SliceDifference
@@ -19,6 +24,7 @@ from ladnn.statistics import NOT_FINITE, Interval, not_computable
 
 Members = NDArray[np.bool_]
 _DIAGNOSIS = 0
+_RATES = {"sensitivity": paired_sensitivity_difference, "specificity": paired_specificity_difference}
 
 
 def auroc_difference(
@@ -30,17 +36,16 @@ def auroc_difference(
         ours[:, _DIAGNOSIS],
         theirs[:, _DIAGNOSIS],
         list(rows["group"]),
-        margin=config.gates.non_inferiority_margin,
         sampling=sampling_of(config.evaluation, config.seed),
     )
 
 
-def sensitivity_difference(rows: pd.DataFrame, ours: Measured, theirs: Measured, confidence: float) -> Interval:
-    """Compare sensitivities, each at its own operating point, on manifest rows (N)."""
+def rate_differences(rows: pd.DataFrame, ours: Measured, theirs: Measured, confidence: float) -> dict[str, Interval]:
+    """Compare sensitivities and specificities, each model at its own operating point, on manifest rows (N)."""
     if not (ours.finite and theirs.finite):
-        return not_computable(len(rows), NOT_FINITE)
-    groups = list(rows["group"])
-    return paired_sensitivity_difference(_labels(rows), ours.called, theirs.called, groups, confidence=confidence)
+        return dict.fromkeys(_RATES, not_computable(len(rows), NOT_FINITE))
+    everywhere = np.ones(len(rows), dtype=np.bool_)
+    return {name: _rate(name, rows, everywhere, ours, theirs, confidence) for name in _RATES}
 
 
 def slice_differences(
@@ -58,15 +63,20 @@ def slice_differences(
     enough = [
         tuple(_n_patients(rows, inside & (labels == kind)) >= least for kind in (1.0, 0.0)) for _, inside in found
     ]
-    n_comparisons = sum(positive + (positive and negative) for positive, negative in enough)
+    n_comparisons = sum(positive + negative + (positive and negative) for positive, negative in enough)
     confidence = 1 - (1 - config.evaluation.confidence) / max(n_comparisons, 1)
+
+    def rate(name: str, inside: Members, is_enough: bool) -> Interval | None:
+        return _rate(name, rows, inside, ours, theirs, confidence) if is_enough else None
+
     return tuple(
         SliceDifference(
             name=name,
             n_images=int(inside.sum()),
             n_patients=_n_patients(rows, inside),
-            auroc=_slice_auroc(config, rows, inside, ours, theirs, confidence) if positive and negative else None,
-            sensitivity=_slice_sensitivity(rows, inside, ours, theirs, confidence) if positive else None,
+            auroc=_slice_auroc(rows, inside, ours, theirs, confidence) if positive and negative else None,
+            sensitivity=rate("sensitivity", inside, positive),
+            specificity=rate("specificity", inside, negative),
         )
         for (name, inside), (positive, negative) in zip(found, enough, strict=True)
     )
@@ -104,24 +114,19 @@ def _rounded(probability: float) -> float | None:
     return round(float(probability), 6) if np.isfinite(probability) else None
 
 
-def _slice_auroc(
-    config: ExperimentConfig, rows: pd.DataFrame, inside: Members, ours: Measured, theirs: Measured, confidence: float
-) -> Interval:
+def _slice_auroc(rows: pd.DataFrame, inside: Members, ours: Measured, theirs: Measured, confidence: float) -> Interval:
     cases = known_cases(_labels(rows)[inside], ours.probabilities[inside, _DIAGNOSIS], list(rows["group"][inside]))
     known = ~np.isnan(_labels(rows)[inside])
     others = theirs.probabilities[inside, _DIAGNOSIS][known]
-    return auroc_difference_against_margin(cases, others, confidence, config.gates.slice_margin)
+    return auroc_difference_against_margin(cases, others, confidence)
 
 
-def _slice_sensitivity(
-    rows: pd.DataFrame, inside: Members, ours: Measured, theirs: Measured, confidence: float
+def _rate(
+    name: str, rows: pd.DataFrame, inside: Members, ours: Measured, theirs: Measured, confidence: float
 ) -> Interval:
-    return paired_sensitivity_difference(
-        _labels(rows)[inside],
-        ours.called[inside],
-        theirs.called[inside],
-        list(rows["group"][inside]),
-        confidence=confidence,
+    groups = list(rows["group"][inside])
+    return _RATES[name](
+        _labels(rows)[inside], ours.called[inside], theirs.called[inside], groups, confidence=confidence
     )
 
 

@@ -24,6 +24,7 @@ def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> D
     theirs = None if current is None else _champions_manifest(store, current, trusted)
     is_unknown = current is not None and theirs is None
     facts = DataFacts(
+        has_champion=current is not None,
         n_new_patients=None if is_unknown else _n_new_patients(manifest, theirs),
         n_candidate_leaks=n_leaks(manifest, manifest),
         n_champion_leaks=None if is_unknown else 0 if theirs is None else n_leaks(manifest, theirs),

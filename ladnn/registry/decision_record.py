@@ -16,6 +16,7 @@ from ladnn.evaluation.paired import AurocDifference
 from ladnn.governance.approval import Answer, read_answer
 from ladnn.governance.change_control import ChangeSheet
 from ladnn.governance.decision import read_decision
+from ladnn.governance.gates.evidence import Retention
 from ladnn.governance.gates.verdicts import GateResult, Verdict
 from ladnn.page import render_page
 from ladnn.registry.promotion import Promotion, promotions
@@ -36,6 +37,8 @@ class DecisionRecord(BaseModel):
         trigger: why there was a retrain.
         test_version: of the test set; `openings` counts how often it had been opened, this time included.
         champion: the model that the candidate was compared with; None for a first one.
+        retention: both models on the previous and the new test set, and what new data and new model brought; None where there
+            was nothing to compare.
         answer: of a person, where one was asked.
         promotion: record of the promotion log, where it was promoted.
     """
@@ -59,6 +62,7 @@ class DecisionRecord(BaseModel):
     candidate_metrics: DiagnosisMetrics | None
     champion_metrics: DiagnosisMetrics | None
     auroc_difference: AurocDifference | None
+    retention: Retention | None
     outcome: str
     policy: Policy
     expires_at: datetime | None
@@ -98,6 +102,7 @@ def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -
         candidate_metrics=test.candidate_scores.diagnosis if test.candidate_scores else None,
         champion_metrics=test.champion_scores.diagnosis if test.champion_scores else None,
         auroc_difference=test.difference,
+        retention=test.evidence.retention,
         outcome=decision.outcome,
         policy=decision.policy,
         expires_at=decision.expires_at,

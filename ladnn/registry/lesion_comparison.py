@@ -24,6 +24,9 @@ from ladnn.statistics import (
 _PHANTOM_SEED = 9100
 """Another than those of training data (from 1) and of `ladnn attention` (9000)."""
 
+_LEAST_PATIENTS = 3
+"""With a lesion, and without it, for the lesion to be compared; fewer where the config asks for fewer images."""
+
 
 def compare_lesions(config: ExperimentConfig, rows: pd.DataFrame, ours: Measured, theirs: Measured) -> LesionSanity:
     """Compare the lesion heads on manifest rows (N), and where both models look on phantoms."""
@@ -45,9 +48,21 @@ def compare_lesions(config: ExperimentConfig, rows: pd.DataFrame, ours: Measured
 def _heads(
     rows: pd.DataFrame, ours: Measured, theirs: Measured, least: int, sampling: Bootstrap
 ) -> tuple[Interval, ...] | None:
-    """Return the mean AUROC over known lesions of both, and the difference; None where no lesion has enough labels."""
-    labels = label_matrix(rows)[:, 1:]
-    columns = [c for c in range(labels.shape[1]) if min((labels[:, c] == kind).sum() for kind in (0, 1)) >= least]
+    """Return the mean AUROC over known lesions of both, and the difference; None where no lesion has enough labels.
+
+    A lesion whose images with it, or without it, are of one or two patients would be undefined in many resamplings, and
+    take the interval of the mean with it.
+    """
+    labels, groups = label_matrix(rows)[:, 1:], rows["group"].to_numpy()
+    columns = [
+        column
+        for column in range(labels.shape[1])
+        if all(
+            (inside := labels[:, column] == kind).sum() >= least
+            and np.unique(groups[inside]).size >= min(least, _LEAST_PATIENTS)
+            for kind in (0, 1)
+        )
+    ]
     if not columns:
         return None
     known = [~np.isnan(labels[:, column]) for column in columns]

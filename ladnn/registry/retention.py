@@ -32,40 +32,39 @@ def measure_retention(
     Where the budget of the previous version is used up, or the champion's dataset version cannot be read, the table
     says so and stays empty.
     """
-    previous_version = None
+    table = Retention(previous_version=None, new_version=version.test_version)
     try:
         previous = load_version(store, theirs.bundle.manifest.dataset_version)
-        previous_version = previous.test_version
+        table = table.model_copy(update={"previous_version": previous.test_version})
         earlier = rows_of(load_manifest(store, previous.id), "test")
+        n_kept = int(earlier["image"].isin(set(rows["image"])).sum())
+        table = table.model_copy(update={"n_previous": len(earlier), "n_kept": n_kept})
         if earlier.empty:
-            return Retention(
-                previous_version=previous_version,
-                new_version=version.test_version,
-                problem="the champion's dataset version holds no test patients",
-            )
-        if previous_version != version.test_version:
-            check_budget(store, previous_version, plan.retrain_id, plan.config.gates.max_test_openings)
-            record_opening(store, previous_version, plan.retrain_id, (ours.bundle.id, theirs.bundle.id))
+            return _unmeasured(table, "the champion's dataset version holds no test patients")
+        if previous.test_version != version.test_version:
+            check_budget(store, previous.test_version, plan.retrain_id, plan.config.gates.max_test_openings)
+            record_opening(store, previous.test_version, plan.retrain_id, (ours.bundle.id, theirs.bundle.id))
         before = {
             "candidate": probabilities_on(store, rows, earlier, ours, cache),
             "champion": probabilities_on(store, rows, earlier, theirs, cache),
         }
     except BudgetSpentError:
-        problem = f"the budget of test set {previous_version} is used up"
-        return Retention(previous_version=previous_version, new_version=version.test_version, problem=problem)
+        return _unmeasured(table, f"the budget of test set {table.previous_version} is used up")
     except LadnnError as error:
-        problem = f"the champion's dataset version cannot be read: {error}"
-        return Retention(previous_version=previous_version, new_version=version.test_version, problem=problem)
+        return _unmeasured(table, f"the champion's dataset version cannot be read: {error}")
     confidence = plan.config.evaluation.confidence
-    return Retention(
-        previous_version=previous_version,
-        new_version=version.test_version,
-        champion_previous=_auroc(earlier, before["champion"], confidence),
-        champion_new=theirs.scores.diagnosis.auroc,
-        candidate_previous=_auroc(earlier, before["candidate"], confidence),
-        candidate_new=ours.scores.diagnosis.auroc,
-        difference=auroc_difference(plan.config, earlier, before["candidate"], before["champion"]).deciding,
-    )
+    measured = {
+        "champion_previous": _auroc(earlier, before["champion"], confidence),
+        "champion_new": theirs.scores.diagnosis.auroc,
+        "candidate_previous": _auroc(earlier, before["candidate"], confidence),
+        "candidate_new": ours.scores.diagnosis.auroc,
+        "difference": auroc_difference(plan.config, earlier, before["candidate"], before["champion"]).deciding,
+    }
+    return table.model_copy(update=measured)
+
+
+def _unmeasured(table: Retention, problem: str) -> Retention:
+    return table.model_copy(update={"problem": problem})
 
 
 def _auroc(rows: pd.DataFrame, probabilities: np.ndarray, confidence: float) -> Interval:

@@ -129,6 +129,8 @@ def log_gate_evidence(tracking: Tracking, run_id: str, evidence: Evidence, flips
         for cell in ("champion_previous", "champion_new", "candidate_previous", "candidate_new"):
             measured: Interval | None = getattr(retention, cell)
             metrics[f"retention.{cell}"] = measured.value if measured else None
+        for cell in ("brought_by_data", "brought_by_model", "brought_by_model_previous"):
+            metrics[f"retention.{cell}"] = getattr(retention, cell)
     if evidence.serving is not None:
         metrics["serving.latency_ms"] = evidence.serving.latency_ms
         metrics["serving.megabytes"] = evidence.serving.size_bytes / 1e6

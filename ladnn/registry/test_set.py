@@ -14,7 +14,7 @@ from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.ledger import allowances, check_budget, n_allowed_beyond, record_opening
 from ladnn.registry.bundle import load_bundle, read_manifest
-from ladnn.registry.champion_comparison import auroc_difference, flipped, sensitivity_difference, slice_differences
+from ladnn.registry.champion_comparison import auroc_difference, flipped, rate_differences, slice_differences
 from ladnn.registry.lesion_comparison import compare_lesions
 from ladnn.registry.measured import Measured, measure
 from ladnn.registry.promotion import Promotion, champion
@@ -175,10 +175,11 @@ def _compared(
     """Add what candidate and champion show beside each other, and keep the list of answers that change."""
     counts, listed = flipped(rows, ours, theirs)
     keep(store, plan.retrain_id, FLIPS, listed)
+    rates = rate_differences(rows, ours, theirs, plan.config.evaluation.confidence)
     return evidence.model_copy(
         update={
             "difference": difference.deciding,
-            "sensitivity_difference": sensitivity_difference(rows, ours, theirs, plan.config.evaluation.confidence),
+            **{f"{name}_difference": difference for name, difference in rates.items()},
             "slices": slice_differences(plan.config, rows, ours, theirs),
             "flips": counts,
             "retention": measure_retention(store, plan, version, rows, ours, theirs, cache),

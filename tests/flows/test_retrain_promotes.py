@@ -41,6 +41,7 @@ def test_first_retrain_promotes_and_prints_one_document(promoted: Promoted) -> N
         "lesion_auroc_floor",
         "not_worse_than_champion",
         "sensitivity_not_worse",
+        "specificity_not_worse",
         "no_slice_worse",
         "flips",
         "retention",

@@ -18,7 +18,7 @@ from ladnn.governance.gates.evidence import (
     TestEvidence,
 )
 from ladnn.labels import LESIONS
-from ladnn.statistics import Interval, not_computable
+from ladnn.statistics import NOT_FINITE, Interval, not_computable
 
 CONFIG = GateConfig(min_auroc=0.75, non_inferiority_margin=0.05, sensitivity_margin=0.1, max_test_openings=20)
 
@@ -31,11 +31,11 @@ def diagnosis(auroc=0.9, **metrics):
     """Metrics of 40 images of 20 patients; an AUROC is a number, None or an interval."""
     values = {name: interval(0.9, 0.8, 0.95) for name in DIAGNOSIS_METRICS}
     if not isinstance(auroc, Interval):
-        auroc = not_computable(40) if auroc is None else interval(auroc, auroc, auroc)
+        auroc = not_computable(40, NOT_FINITE) if auroc is None else interval(auroc, auroc, auroc)
     values["auroc"] = auroc
     values |= {"ece": interval(0.05, 0.0, 0.1)} | metrics
-    counts = {"n_images": 40, "n_patients": 20, "n_positive": 20, "n_positive_patients": 10, "n_negative_patients": 10}
-    return DiagnosisMetrics(**values, **counts, n_unknown=0, threshold=0.5)
+    counts = {"n_images": 40, "n_patients": 20, "n_positive": 20, "n_unknown": 0, "threshold": 0.5}
+    return DiagnosisMetrics(**({"n_positive_patients": 10, "n_negative_patients": 10} | values | counts))
 
 
 def lesion(auroc=0.8, low=0.7, high=0.9, n_known=40, n_present=20):
@@ -43,15 +43,22 @@ def lesion(auroc=0.8, low=0.7, high=0.9, n_known=40, n_present=20):
     return LesionMetrics(auroc=measured, f1=interval(0.7, 0.6, 0.8), n_known=n_known, n_present=n_present)
 
 
-def slice_difference(name="site=a", auroc=(0.0, -0.05, 0.05), sensitivity=(0.0, -0.05, 0.05)):
+def slice_difference(
+    name="site=a", auroc=(0.0, -0.05, 0.05), sensitivity=(0.0, -0.05, 0.05), specificity=(0.0, -0.05, 0.05)
+):
     """Candidate minus champion on a slice; None for too few cases."""
-    measured = [None if bounds is None else interval(*bounds) for bounds in (auroc, sensitivity)]
-    return SliceDifference(name=name, n_images=40, n_patients=20, auroc=measured[0], sensitivity=measured[1])
+    measured = {
+        metric: None if bounds is None else interval(*bounds)
+        for metric, bounds in (("auroc", auroc), ("sensitivity", sensitivity), ("specificity", specificity))
+    }
+    return SliceDifference(name=name, n_images=40, n_patients=20, **measured)
 
 
 RETENTION = Retention(
     previous_version="t-1",
     new_version="t-2",
+    n_previous=40,
+    n_kept=40,
     champion_previous=interval(0.9, 0.8, 0.95),
     champion_new=interval(0.88, 0.8, 0.95),
     candidate_previous=interval(0.91, 0.8, 0.95),
@@ -78,7 +85,8 @@ def test_evidence(**changes):
         "lesions": {code: lesion() for code in LESIONS},
         "difference": interval(0.0, -0.02, 0.02),
         "sensitivity_difference": interval(0.0, -0.02, 0.02),
-        "slices": (slice_difference("site=a"), slice_difference("site=b", None, None)),
+        "specificity_difference": interval(0.0, -0.02, 0.02),
+        "slices": (slice_difference("site=a"), slice_difference("site=b", None, None, None)),
         "flips": FlipCounts(n_images=40, n_patients=3, gained=2, lost=1, unknown=0),
         "retention": RETENTION,
         "sanity": SANITY,
@@ -133,6 +141,7 @@ _NOTHING_BESIDE = {
     "champion": None,
     "difference": None,
     "sensitivity_difference": None,
+    "specificity_difference": None,
     "slices": (),
     "flips": None,
     "retention": None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evidence_parts import CONFIG, FIRST, NO_TEST_SET, interval, test_evidence
 
-from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse
+from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse, specificity_not_worse
 from ladnn.governance.gates.verdicts import Verdict
 from ladnn.statistics import NOT_FINITE, not_computable
 
@@ -12,6 +12,7 @@ PASS, FAIL, NOT_EVALUATED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_EVALUATED
 GATES = [
     (not_worse_than_champion, "difference", 0.05),
     (sensitivity_not_worse, "sensitivity_difference", 0.1),
+    (specificity_not_worse, "specificity_difference", 0.1),
 ]
 
 
@@ -30,7 +31,9 @@ GATES = [
         (0.4, -1.2, 2, NOT_EVALUATED, "not enough cases"),
         (-0.9, -3, 1, NOT_EVALUATED, "not enough cases"),
         (-0.5, -1.1, -1e-9, FAIL, "worse"),
-        (-1, -2, 0.5, FAIL, "worse"),
+        (-1, -2, 0.5, NOT_EVALUATED, "not enough cases"),
+        (-1.2, -8, 6, NOT_EVALUATED, "not enough cases"),
+        (-1, -2, 0, NOT_EVALUATED, "not enough cases"),
         (-2, -3, -1, FAIL, "worse"),
         (0, None, None, NOT_EVALUATED, "not enough cases"),
         (None, None, None, NOT_EVALUATED, "not enough cases"),

@@ -28,6 +28,11 @@ def test_enough_new_patients_are_asked_for(n_new, verdict):
     assert (result.verdict, result.value, result.limit) == (verdict, n_new, 5)
 
 
+def test_without_a_champion_nobody_is_new_to_it():
+    assert "champion, 5" not in new_data(data(has_champion=False), CONFIG).reason
+    assert "all new, since there is no champion" in new_data(data(has_champion=False), CONFIG).reason
+
+
 def test_new_patients_that_cannot_be_counted_are_left_to_a_person():
     result = new_data(data(n_new_patients=None), CONFIG)
 
@@ -69,9 +74,11 @@ def test_facts_that_were_not_gathered_are_left_to_a_person():
         ({}, PASS, "loads without torch"),
         ({"latency_ms": 500.0, "size_bytes": 50_000_000}, PASS, "loads"),
         ({"latency_ms": 500.1}, FAIL, "too slow"),
+        ({"latency_ms": 2055.0}, FAIL, "2055 ms a picture, the quickest of 10 (gates.max_latency_ms is 500)"),
         ({"size_bytes": 50_000_001}, FAIL, "too large"),
         ({"problem": "torch is not there", "latency_ms": None}, FAIL, "torch is not there"),
         ({"latency_ms": None}, FAIL, "could not be measured"),
+        ({"latency_ms": float("nan")}, FAIL, "could not be measured"),
     ],
 )
 def test_a_bundle_must_load_without_torch_and_keep_to_its_limits(changes, verdict, reason):
@@ -115,3 +122,6 @@ def test_a_required_slice_names_a_known_property(wrong):
         parse_config(values, "of the test")
     values["gates"]["required_slices"] = ["site=hospital-a"]
     assert parse_config(values, "of the test").gates.required_slices == ("site=hospital-a",)
+    values["gates"]["required_slices"] = ["sex=female"]
+    with pytest.raises(ConfigError, match="sex=female, but slices has site"):
+        parse_config(values, "of the test")

@@ -1,5 +1,7 @@
 """Truth tables of the gates that look closer than the whole test set: slices, single answers, retention, lesions."""
 
+import json
+
 import pytest
 from evidence_parts import (
     CONFIG,
@@ -40,7 +42,7 @@ def test_where_there_is_nothing_to_compare_the_behaviour_is_stated(gate, changes
     assert (result.verdict, result.finding) == (verdict, finding)
 
 
-@pytest.mark.parametrize("metric", ["auroc", "sensitivity"])
+@pytest.mark.parametrize("metric", ["auroc", "sensitivity", "specificity"])
 @pytest.mark.parametrize(
     ("bounds", "verdict"),
     [
@@ -61,9 +63,16 @@ def test_a_slice_rejects_where_it_is_shown_to_be_worse_by_the_margin(metric, bou
 
 
 def test_slices_with_too_few_cases_are_counted():
-    slices = (slice_difference("site=a"), slice_difference("site=b", None, None))
+    slices = (slice_difference("site=a"), slice_difference("site=b", None, None, None))
+
+    without_bounds = slice_difference("site=c", *[(-0.3, None, None)] * 3)
 
     assert "1 have too few cases" in no_slice_worse(test_evidence(slices=slices), CONFIG).reason
+    result = no_slice_worse(test_evidence(slices=(*slices, without_bounds)), CONFIG)
+    assert (result.verdict, result.value) == (PASS, 0.0)
+    assert "none of 1 slices is shown to be 0.100 worse; 2 have too few cases" in result.reason
+    required = CONFIG.model_copy(update={"required_slices": ("site=c",)})
+    assert no_slice_worse(test_evidence(slices=(*slices, without_bounds)), required).verdict == NOT_EVALUATED
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_slices_with_too_few_cases_are_counted():
 )
 def test_a_missing_slice_is_left_to_a_person(required, verdict, reason):
     config = GateConfig(required_slices=(required,))
-    slices = (slice_difference("site=a"), slice_difference("site=b", None, None))
+    slices = (slice_difference("site=a"), slice_difference("site=b", None, None, None))
     result = no_slice_worse(test_evidence(slices=slices), config)
 
     assert result.verdict == verdict
@@ -99,6 +108,7 @@ def test_answers_that_change_are_counted_and_too_many_left_to_a_person(gained, l
 
     assert (result.verdict, result.value, result.n) == (verdict, (gained + lost + unknown) / 40, 40)
     assert f"{gained} become right, {lost} wrong" in result.reason
+    assert "flips.json, an artifact of the retrain's run in MLflow" in result.reason
 
 
 def test_answers_that_were_not_compared_are_left_to_a_person():
@@ -111,6 +121,8 @@ def test_answers_that_were_not_compared_are_left_to_a_person():
         (interval(0.01, -0.02, 0.04), PASS, "not worse"),
         (interval(0.03, 0.01, 0.05), PASS, "better"),
         (interval(0.0, -0.1, 0.1), PASS, "not enough cases"),
+        (interval(-0.06, -0.4, 0.3, n=6), PASS, "not enough cases"),
+        (interval(-0.1, None, None, note="one patient only"), PASS, "not enough cases"),
         (interval(-0.1, -0.2, -0.01), FAIL, "worse"),
         (not_computable(4, NOT_ENOUGH), PASS, NOT_ENOUGH),
         (not_computable(4, NOT_FINITE), FAIL, NOT_FINITE),
@@ -121,6 +133,22 @@ def test_retention_rejects_what_is_worse_on_the_previous_test_version(difference
     result = retention(test_evidence(retention=measured), CONFIG)
 
     assert (result.verdict, result.finding) == (verdict, finding)
+    for n_kept, said in ((39, "only 39 of its 40 images"), (None, "cannot be told")):
+        result = retention(test_evidence(retention=measured.model_copy(update={"n_kept": n_kept})), CONFIG)
+
+        is_shown = finding not in ("not enough cases", NOT_ENOUGH)
+        assert result.verdict == (verdict if is_shown else NOT_EVALUATED)
+        assert is_shown or said in result.reason
+
+
+def test_the_table_separates_what_data_and_model_brought_and_survives_json():
+    written = json.loads(RETENTION.model_dump_json())
+
+    assert written["brought_by_data"] == pytest.approx(0.88 - 0.9)
+    assert written["brought_by_model"] == pytest.approx(0.92 - 0.88)
+    assert written["brought_by_model_previous"] == pytest.approx(0.91 - 0.9)
+    assert Retention.model_validate(written) == RETENTION
+    assert Retention(previous_version=None, new_version="t-2").brought_by_data is None
 
 
 def test_retention_tells_the_table():
@@ -128,14 +156,32 @@ def test_retention_tells_the_table():
 
     assert "champion 0.900 [0.800, 0.950] previous, 0.880 [0.800, 0.950] new" in reason
     assert "candidate 0.910 [0.800, 0.950] previous, 0.920 [0.800, 0.950] new" in reason
+    assert "the new test patients bring -0.020 for the same model, the new model brings +0.040" in reason
 
 
-def test_retention_that_could_not_be_measured_says_why():
-    measured = Retention(previous_version="t-1", new_version="t-2", problem="the budget of test set t-1 is used up")
+@pytest.mark.parametrize(
+    ("n_previous", "n_kept", "verdict", "said"),
+    [
+        (40, 40, PASS, "all its 40 images stand in the new test version, too"),
+        (40, 12, NOT_EVALUATED, "only 12 of its 40 images stand in the new test version"),
+        (None, None, NOT_EVALUATED, "cannot be told"),
+    ],
+)
+def test_retention_that_could_not_be_measured_passes_only_where_the_new_version_holds_its_images(
+    n_previous, n_kept, verdict, said
+):
+    problem = "the budget of test set t-1 is used up"
+    measured = Retention(
+        previous_version="t-1", new_version="t-2", n_previous=n_previous, n_kept=n_kept, problem=problem
+    )
     result = retention(test_evidence(retention=measured), CONFIG)
 
-    assert (result.verdict, result.finding) == (PASS, "not measured")
-    assert "budget" in result.reason
+    assert (result.verdict, result.finding) == (verdict, "not measured")
+    assert problem in result.reason
+    assert said in result.reason
+
+
+def test_retention_that_was_not_tried_is_left_to_a_person():
     assert retention(test_evidence(retention=None), CONFIG).verdict == NOT_EVALUATED
 
 
@@ -145,10 +191,19 @@ def test_retention_that_could_not_be_measured_says_why():
         ({}, PASS),
         ({"auroc_difference": interval(-0.1, -0.2, -0.01)}, FAIL),
         ({"auroc_difference": interval(-0.09, -0.2, -0.01)}, PASS),
-        ({"auroc_difference": interval(-0.3, -0.7, 0.1)}, PASS),
+        ({"auroc_difference": interval(-0.3, -0.7, 0.1)}, NOT_EVALUATED),
+        ({"auroc_difference": interval(-0.3, note="most resamplings lack a class")}, NOT_EVALUATED),
+        (
+            {"auroc_difference": interval(-0.3, note="most resamplings lack a class"), "energy_difference": None},
+            NOT_EVALUATED,
+        ),
+        ({"auroc_difference": interval(0.1, note="one patient only"), "energy_difference": None}, NOT_EVALUATED),
+        ({"auroc_difference": not_computable(20), "energy_difference": None}, NOT_EVALUATED),
+        ({"auroc_difference": not_computable(20)}, PASS),
+        ({"champion_energy": float("nan")}, FAIL),
         ({"energy_difference": interval(-0.1, -0.15, -0.05)}, FAIL),
         ({"energy_difference": interval(-0.09, -0.15, -0.05)}, PASS),
-        ({"energy_difference": interval(-0.1, -0.25, 0.05)}, PASS),
+        ({"energy_difference": interval(-0.1, -0.25, 0.05)}, NOT_EVALUATED),
         ({"auroc_difference": None}, PASS),
         ({"energy_difference": None}, PASS),
         ({"auroc_difference": None, "energy_difference": None}, NOT_EVALUATED),

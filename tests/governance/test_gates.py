@@ -31,7 +31,12 @@ def acceptance(*probes):
         (FIRST | {"candidate": diagnosis(None)}, {"auroc_floor"}, FAIL),
         ({"difference": interval(0.0, -0.2, 0.2)}, {"not_worse_than_champion"}, NOT_EVALUATED),
         ({"sensitivity_difference": interval(-0.3, -0.4, -0.2)}, {"sensitivity_not_worse"}, FAIL),
-        ({"candidate_is_champion": True}, {"not_worse_than_champion", "sensitivity_not_worse"}, FAIL),
+        ({"specificity_difference": interval(-0.59, -0.7, -0.45)}, {"specificity_not_worse"}, FAIL),
+        (
+            {"candidate_is_champion": True},
+            {"not_worse_than_champion", "sensitivity_not_worse", "specificity_not_worse"},
+            FAIL,
+        ),
     ],
 )
 def test_gates_together(changes, worst, verdict):

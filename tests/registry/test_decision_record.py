@@ -31,6 +31,30 @@ def test_a_promotion_is_told_in_plain_words_with_every_gate(platform):
         assert str(word) in shown
 
 
+def test_what_new_data_and_new_model_brought_stands_in_the_record_and_on_its_page(champion_platform):
+    decided(champion_platform, "reject")
+
+    record = keep_record(champion_platform.store, champion_platform.plan)
+
+    folder = champion_platform.home / "store" / "retrains" / champion_platform.retrain_id
+    table = json.loads((folder / "record.json").read_text())["retention"]
+    for cell in ("champion_previous", "champion_new", "candidate_previous", "candidate_new"):
+        assert table[cell]["value"] == record.candidate_metrics.auroc.value  # the same model on the same test set
+    assert table["brought_by_data"] == table["brought_by_model"] == table["brought_by_model_previous"] == 0
+    shown = text_of((folder / "record.html").read_text(encoding="utf-8"))
+    for words in ("What new data and new model brought", "by the new test patients", "by the new model", "not changed"):
+        assert words in shown
+
+
+def test_a_first_champion_has_no_table_of_retention(platform):
+    decided(platform, "promote")
+
+    record = decision_record(platform.store, platform.plan)
+
+    assert record.retention is None
+    assert "What new data" not in text_of(record_page(record))
+
+
 def test_an_approval_adds_who_and_why(platform):
     decision = decided(platform, "hold")
     before = record_page(keep_record(platform.store, platform.plan))

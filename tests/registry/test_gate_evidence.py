@@ -101,6 +101,9 @@ def test_a_grown_test_set_fills_the_table_of_retention_and_both_versions_count_a
         version.test_version,
     )
     assert retention.champion_previous.n < retention.champion_new.n
+    assert retention.n_kept == retention.n_previous == champion_platform.version.splits["test"].n_images
+    assert retention.brought_by_data == retention.champion_new.value - retention.champion_previous.value
+    assert retention.brought_by_model == retention.brought_by_model_previous == 0
     assert retention.difference.value == 0  # the same weights
     for name in (retention.previous_version, retention.new_version):
         assert count_openings(champion_platform.store, name) == 1
@@ -117,6 +120,7 @@ def test_a_previous_test_version_whose_budget_is_spent_is_not_opened(champion_pl
     evidence = opened(champion_platform, plan, version).evidence
 
     assert "budget" in evidence.retention.problem
+    assert evidence.retention.n_kept == evidence.retention.n_previous > 0
     assert evidence.candidate is not None
     assert count_openings(champion_platform.store, previous) == plan.config.gates.max_test_openings
 

@@ -71,6 +71,7 @@ def test_candidate_and_champion_are_measured_on_the_same_images(champion_platfor
     assert result.evidence.difference == result.difference.deciding
     n_positive = result.candidate_scores.diagnosis.n_positive
     assert result.evidence.sensitivity_difference.n == n_positive
+    assert result.evidence.specificity_difference.n == result.candidate_scores.diagnosis.n_images - n_positive
     assert (result.evidence.has_champion, result.evidence.candidate_is_champion) == (True, False)
 
 

@@ -4,10 +4,11 @@
 |---|---|---|
 | its lower bound lies above 0 | better | pass |
 | its lower bound lies above the negative margin | not worse | pass |
-| its upper bound lies below 0, or the difference itself at or below the negative margin | worse | fail |
+| its upper bound lies below 0 | worse | fail |
 | none of these | not enough cases | not evaluated: a person decides |
 
-Non-inferiority: Piaggio et al. 2012, doi:10.1001/jama.2012.87802. A bound on the margin is not above it.
+Non-inferiority: Piaggio et al. 2012, doi:10.1001/jama.2012.87802. A bound on the margin is not above it. A loss beyond the
+margin whose interval reaches above 0 is not shown: on few patients a candidate as good as the champion has one, too.
 """
 
 from enum import StrEnum
@@ -48,16 +49,22 @@ def sensitivity_not_worse(evidence: TestEvidence, config: GateConfig) -> GateRes
     return _judged("sensitivity_not_worse", "sensitivity", evidence.sensitivity_difference, evidence, margin)
 
 
+def specificity_not_worse(evidence: TestEvidence, config: GateConfig) -> GateResult:
+    """Require the same of the specificity: a sensitivity that is bought with false alarms is none."""
+    margin = config.specificity_margin
+    return _judged("specificity_not_worse", "specificity", evidence.specificity_difference, evidence, margin)
+
+
 def find(difference: Interval, margin: float) -> Finding:
     """Say what a paired difference with a value shows against a margin; without bounds it shows too little."""
-    value, low, high = difference.value, difference.low, difference.high
-    if value is None or low is None or high is None:
+    low, high = difference.low, difference.high
+    if difference.value is None or low is None or high is None:
         return Finding.NOT_ENOUGH_CASES
     if low > 0:
         return Finding.BETTER
     if low > -margin:
         return Finding.NOT_WORSE
-    return Finding.WORSE if high < 0 or value <= -margin else Finding.NOT_ENOUGH_CASES
+    return Finding.WORSE if high < 0 else Finding.NOT_ENOUGH_CASES
 
 
 def told(difference: Interval) -> str:

@@ -17,7 +17,11 @@ def new_data(data: DataFacts | None, config: GateConfig) -> GateResult:
     if data.n_new_patients is None:
         why = "the champion's dataset version cannot be read, so nobody can tell which training patients are new to it"
         return counted("new_data", None, limit, Verdict.NOT_EVALUATED, why, data.n_images)
-    told = f"{data.n_new_patients} training patients are new to the champion, {limit} are asked for"
+    told = (
+        f"{data.n_new_patients} training patients are new to the champion, {limit} are asked for"
+        if data.has_champion
+        else f"{data.n_new_patients} training patients, all new, since there is no champion; {limit} are asked for"
+    )
     verdict = Verdict.PASS if data.n_new_patients >= limit else Verdict.FAIL
     return counted("new_data", data.n_new_patients, limit, verdict, told, data.n_images)
 

@@ -1,6 +1,6 @@
 """What a candidate is judged by: frozen values, gathered by `ladnn.registry`, which reads the store."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import ShortcutAudit
@@ -13,6 +13,13 @@ class _Evidence(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _less(ours: Interval | None, theirs: Interval | None) -> float | None:
+    """Return the difference of two values; None where one is missing."""
+    if ours is None or theirs is None or ours.value is None or theirs.value is None:
+        return None
+    return ours.value - theirs.value
+
+
 class SliceDifference(_Evidence):
     """Candidate minus champion on the images that share a property.
 
@@ -20,6 +27,7 @@ class SliceDifference(_Evidence):
         name: property and value, such as `site=hospital-a`.
         auroc: paired difference; None where a class has too few patients.
         sensitivity: the same; None where too few patients are positive.
+        specificity: the same; None where too few are negative.
     """
 
     name: str
@@ -27,6 +35,7 @@ class SliceDifference(_Evidence):
     n_patients: int
     auroc: Interval | None
     sensitivity: Interval | None
+    specificity: Interval | None = None
 
 
 class FlipCounts(_Evidence):
@@ -47,26 +56,50 @@ class FlipCounts(_Evidence):
     unknown: int
 
 
-class Retention(_Evidence):
+class Retention(BaseModel):
     """AUROC of champion and candidate on the previous test version and on the new one: a 2 x 2 table.
 
     A column read down shows what the new model brought, a row read across what the new patients brought.
 
     Attributes:
+        n_previous: images of the previous test version; None where it cannot be read.
+        n_kept: those of them that the new test version holds, too.
         previous_version: test version of the champion's dataset version.
         new_version: that of the candidate's.
         difference: candidate minus champion on the previous version, paired.
         problem: why the previous version could not be measured; None where it was.
     """
 
+    model_config = ConfigDict(frozen=True, extra="ignore")  # what is computed is written, and computed anew when read
+
     previous_version: str | None
     new_version: str
+    n_previous: int | None = None
+    n_kept: int | None = None
     champion_previous: Interval | None = None
     champion_new: Interval | None = None
     candidate_previous: Interval | None = None
     candidate_new: Interval | None = None
     difference: Interval | None = None
     problem: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def brought_by_data(self) -> float | None:
+        """What the new test patients change for the same model: the champion's AUROC on the new version less the previous."""
+        return _less(self.champion_new, self.champion_previous)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def brought_by_model(self) -> float | None:
+        """What the new model changes for the same patients: AUROC of the candidate less the champion's, on the new version."""
+        return _less(self.candidate_new, self.champion_new)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def brought_by_model_previous(self) -> float | None:
+        """The same on the previous version."""
+        return _less(self.candidate_previous, self.champion_previous)
 
 
 class LesionSanity(_Evidence):
@@ -98,6 +131,7 @@ class TestEvidence(_Evidence):
         lesions: the candidate's lesion heads by code, on the images where the lesion is known.
         difference: AUROC of the candidate minus that of the champion, paired.
         sensitivity_difference: the same of the sensitivity, each at its own operating point.
+        specificity_difference: the same of the specificity.
         slices: the same two by slice.
         flips: None where there is nothing to compare.
         retention: the same.
@@ -117,6 +151,7 @@ class TestEvidence(_Evidence):
     lesions: dict[str, LesionMetrics] | None = None
     difference: Interval | None
     sensitivity_difference: Interval | None = None
+    specificity_difference: Interval | None = None
     slices: tuple[SliceDifference, ...] = ()
     flips: FlipCounts | None = None
     retention: Retention | None = None
@@ -133,6 +168,7 @@ class DataFacts(_Evidence):
     """What the data are to candidate and champion.
 
     Attributes:
+        has_champion: whether anything has been promoted yet.
         n_new_patients: training patients that the champion's dataset version does not hold; all without a champion, None
             where that version cannot be read.
         n_candidate_leaks: images of the test part that share a patient, study or picture with the candidate's training.
@@ -141,6 +177,7 @@ class DataFacts(_Evidence):
         n_in_review: those with a label that waits for a person's look.
     """
 
+    has_champion: bool = True
     n_new_patients: int | None
     n_candidate_leaks: int
     n_champion_leaks: int | None
@@ -153,7 +190,8 @@ class ServingFacts(_Evidence):
 
     Attributes:
         problem: why it cannot be served; None where it can.
-        latency_ms: median time for one picture, decoding and preprocessing included.
+        latency_ms: time for one picture, decoding and preprocessing included: of `n_timed` runs the quickest, by the clock or
+            by the time on processors, whichever is less, so that a busy machine is not held against the bundle.
         n_timed: pictures timed.
         size_bytes: of all its files.
     """

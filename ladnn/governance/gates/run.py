@@ -3,7 +3,7 @@
 from ladnn.config_gates import GateConfig
 from ladnn.governance.change_control import change_control
 from ladnn.governance.gates.budget import test_set_budget
-from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse
+from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse, specificity_not_worse
 from ladnn.governance.gates.data import leak_check, new_data, review_backlog, shortcut_audit
 from ladnn.governance.gates.evidence import Evidence
 from ladnn.governance.gates.floors import (
@@ -28,6 +28,7 @@ _OF_TEST = (
     lesion_floor,
     not_worse_than_champion,
     sensitivity_not_worse,
+    specificity_not_worse,
     no_slice_worse,
     flips,
     retention,

@@ -13,7 +13,7 @@ def no_slice_worse(evidence: TestEvidence, config: GateConfig) -> GateResult:
     """Reject a candidate that is shown to be worse than the champion on a slice, by the margin or more.
 
     Shown: the upper bound of the paired difference lies below 0, at a confidence shared among all slices, or one of
-    twenty would reject by chance. A slice with too few cases shows nothing and is counted. A slice that the config
+    twenty would reject by chance. A slice with too few cases, or without bounds, shows nothing and is counted. A slice that the config
     requires and the test set lacks, or holds with too few cases, is left to a person.
     """
     name, margin = "no_slice_worse", config.slice_margin
@@ -51,7 +51,8 @@ def flips(evidence: TestEvidence, config: GateConfig) -> GateResult:
     share = n_changed / counts.n_images
     why = (
         f"{n_changed} of {counts.n_images} answers change, of {counts.n_patients} patients: {counts.gained} become right, "
-        f"{counts.lost} wrong, {counts.unknown} without a known diagnosis; flips.json lists them"
+        f"{counts.lost} wrong, {counts.unknown} without a known diagnosis; flips.json, an artifact of the retrain's run in MLflow, "
+        "lists them"
     )
     verdict = Verdict.PASS if share <= limit else Verdict.NOT_EVALUATED
     return counted(name, share, limit, verdict, why, counts.n_images)
@@ -59,9 +60,13 @@ def flips(evidence: TestEvidence, config: GateConfig) -> GateResult:
 
 def _measured(slices: tuple[SliceDifference, ...]) -> Iterator[tuple[str, str, Interval]]:
     for item in slices:
-        for metric, difference in (("AUROC", item.auroc), ("sensitivity", item.sensitivity)):
-            if difference is not None and difference.value is not None:
+        for metric, difference in _metrics(item):
+            if difference is not None and difference.value is not None and difference.low is not None:
                 yield item.name, metric, difference
+
+
+def _metrics(item: SliceDifference) -> tuple[tuple[str, Interval | None], ...]:
+    return ("AUROC", item.auroc), ("sensitivity", item.sensitivity), ("specificity", item.specificity)
 
 
 def _is_worse(difference: Interval, margin: float) -> bool:

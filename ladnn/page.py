@@ -1,5 +1,6 @@
 """How documents look as HTML pages that need no network: one style (`page.html`), and text that is always escaped."""
 
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -13,19 +14,27 @@ def render_page(package: str, template: str, **values: object) -> str:
     Filters beside Jinja's: `n` groups thousands, `digits` shows a value with three digits or n/a, `number` an interval or a
     value with no more digits than it needs, `when` a time.
     """
-    places = {"page.html": "ladnn", template: package}
+    return _environment(package).get_template(template).render(values)
+
+
+@cache  # compiling a page takes longer than all else of it
+def _environment(package: str) -> Environment:
+    def read(name: str) -> str:
+        place = files("ladnn" if name == "page.html" else package)
+        return place.joinpath(name).read_text(encoding="utf-8")
+
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files(places[name]).joinpath(name).read_text(encoding="utf-8")),
+        loader=FunctionLoader(read),
     )
     environment.filters["n"] = lambda number: f"{number:,}".replace(",", "\u202f")
     environment.filters["number"] = _number
     environment.filters["digits"] = lambda value: "n/a" if value is None else f"{value:.3f}"
     environment.filters["when"] = lambda time: f"{time:%Y-%m-%d %H:%M} UTC"
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def _number(value: Interval | float | None) -> str:

@@ -2,10 +2,12 @@
 
 import pytest
 from drift_records import check_of
+from drift_samples import two_sides
 
+from ladnn.config_monitoring import DriftConfig
 from ladnn.errors import DriftError
 from ladnn.governance.drift.acceptance import accept_drift, acceptances_of, drift_acceptances, sites_to_ask
-from ladnn.governance.drift.verdict import Action
+from ladnn.governance.drift.verdict import Action, judge
 
 A, B = "hospital-a", "hospital-b"
 MOVED = {A: ("intensity.mean", "embedding.c03"), B: ("acquisition.kvp",)}
@@ -73,3 +75,29 @@ def test_another_site_nobody_no_reason_and_a_second_time_are_refused(store):
     accept_drift(store, asks(), "Ada", "new scanners")
     with pytest.raises(DriftError, match="hospital-a, hospital-b was accepted already"):
         accept_drift(store, asks(), "Bob", "again")
+
+
+def judged(seed, change):
+    """A check of samples in which the images of one site were changed."""
+    sides = two_sides(seed)
+    change(sides.current.table, sides.current.sites == "site-b")
+    verdict, comparisons = judge({"contributions": sides}, DriftConfig(), seed)
+    return asks(check_id=f"k-{seed}").model_copy(update={"verdict": verdict, "comparisons": comparisons})
+
+
+def test_what_the_statistics_find_day_by_day_is_accepted_once(file_store):
+    def shifted(table, here, names):
+        table.loc[here, list(names)] -= 3
+
+    def only_positive(table, here):
+        shifted(table, here, ("intensity.i2",))
+        table.loc[here, "label.covid"] = "1"
+
+    first = judged(3, lambda table, here: shifted(table, here, ("intensity.i2",)))
+    given = accept_drift(file_store, first, "Ada", "a new scanner")
+    assert given.moved == {"site-b": ("intensity.i2",)}
+
+    second = judged(4, lambda table, here: shifted(table, here, ("intensity.i1", "intensity.i2")))
+    assert (second.verdict.action, sites_to_ask(file_store, second)) == (Action.INVESTIGATE, ())
+    third = judged(5, only_positive)
+    assert (third.verdict.action, sites_to_ask(file_store, third)) == (Action.INVESTIGATE, ("site-b",))

@@ -1,9 +1,4 @@
-"""A held candidate comes to one end, whoever ends it and whatever was killed in between."""
-
-import multiprocessing
-import os
-import signal
-import sys
+"""A held candidate comes to one end, whoever ends it."""
 
 import pytest
 from challengers import decision_for, held
@@ -16,7 +11,6 @@ from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import promotions
 from ladnn.registry.retrain_runs import begin
 from ladnn.registry.summary import StageTime, begin_wait, history, read_outcome, summarise, waiting
-from ladnn.registry.tracking import Tracking
 from ladnn.retrain import plan_retrain, read
 
 STAGES = (StageTime(name="evaluate", seconds=2.5),)
@@ -213,41 +207,3 @@ def test_a_damaged_bundle_that_was_approved_is_named_and_raises_nothing(platform
     assert (done, item.what) == (False, f"retrain {platform.retrain_id}")
     assert item.found.startswith("approved, but")
     assert promotions(platform.store) == []
-
-
-def _approve_until_killed(platform, tracking_uri, artifact_root, decision, fatal):
-    """Approve and promote; die just before write number `fatal` of this process to the store."""
-    n_writes = 0
-
-    def die(event, arguments):
-        nonlocal n_writes
-        if event == "os.link":  # how the store commits what is written once
-            n_writes += 1
-            if n_writes == fatal:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(die)
-    give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
-    settle(platform.store, Tracking(tracking_uri, artifact_root), platform.trusted, decision)
-
-
-@pytest.mark.slow
-def test_killed_at_every_write_of_an_approval_the_same_command_finishes_it(platform, open_tracking, tmp_path):
-    tracking = open_tracking()
-    decision = held(platform)
-    arguments = (platform, tracking.uri, tmp_path / "tracking" / "artifacts", decision)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ladnn.registry.approvals", "mlflow.pyfunc"])
-
-    exit_codes, standings = [], []
-    while not exit_codes or exit_codes[-1] == -signal.SIGKILL:
-        process = context.Process(target=_approve_until_killed, args=(*arguments, min(len(exit_codes) + 1, 2)))
-        process.start()
-        process.join(300)
-        exit_codes.append(process.exitcode)
-        standings.append(status(platform))
-
-    assert exit_codes[-1] == 0
-    assert (standings[0], standings[-1], set(standings[1:-1])) == ("held", "promoted", {"approved"})
-    assert [record.by for record in promotions(platform.store)] == ["A. Person"]
-    assert tags(tracking, platform)["ladnn.status"] == "promoted"

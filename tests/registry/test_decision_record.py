@@ -103,6 +103,33 @@ def test_what_nobody_answered_in_time_has_expired(platform):
         assert "nobody answered; it could be answered until" in text_of(record_page(record))
 
 
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (
+            "superseded",
+            "Another champion or newer data came before it could be promoted, so its figures no longer count.",
+        ),
+        ("expired", "expired without an answer"),
+    ],
+)
+def test_what_is_kept_of_a_retrain_that_was_superseded_or_expired_tells_it_a_year_later(platform, ended, said):
+    decided(platform, "hold", hours=-1 if ended == "expired" else 1)
+    if ended == "superseded":
+        platform.promote(platform.another_bundle(0.3), "7")
+
+    keep_record(platform.store, platform.plan)
+
+    folder = platform.home / "store" / "retrains" / platform.retrain_id
+    document = json.loads((folder / "record.json").read_text())
+    assert (document["ended"], document["outcome"], document["promotion"]) == (ended, "hold", None)
+    assert [gate["verdict"] for gate in document["gates"]] == ["not evaluated"]
+    assert said in document["summary"]
+    shown = text_of((folder / "record.html").read_text(encoding="utf-8"))
+    assert said in shown
+    assert "nobody answered" in shown
+
+
 def test_what_was_written_by_people_is_escaped(platform):
     decided(platform, "promote")
 

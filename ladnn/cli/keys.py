@@ -38,7 +38,9 @@ def keys(
 def verify(
     model: Annotated[
         str,
-        typer.Argument(help="champion, a version, a bundle (b-…), or a folder with a bundle, as MLflow downloads it."),
+        typer.Argument(
+            help="champion, a version, a retrain (r-…), a bundle (b-…), or a folder with a bundle, as MLflow downloads it."
+        ),
     ] = "champion",
     as_json: Json = False,
 ) -> None:

@@ -33,7 +33,9 @@ def decision(retrain_id: RetrainId = None, html: Html = None, as_json: Json = Fa
 
 
 def card(
-    model: Annotated[str, typer.Argument(help="champion, a version, or a bundle (b-…).")] = "champion",
+    model: Annotated[
+        str, typer.Argument(help="champion, a version, a retrain (r-…, last: its candidate), or a bundle (b-…).")
+    ] = "champion",
     html: Html = None,
     as_json: Json = False,
 ) -> None:
@@ -57,6 +59,9 @@ def _print_record(record: "DecisionRecord") -> None:
     console = open_console()
     console.print(f"retrain {record.retrain_id}: [bold]{record.ended}[/bold]")
     console.print(record.summary, markup=False)
+    console.print(f"policy: {record.policy}; by the gates: {record.outcome}", markup=False)
+    if record.answer is None and record.expires_at is not None:
+        console.print(f"it waits for a person's answer until {record.expires_at:%Y-%m-%d %H:%M} UTC", markup=False)
     gates = [
         (
             gate.name,

@@ -37,6 +37,7 @@ from ladnn.training.provenance import Provenance
 from ladnn.training.result import Trained, read_file
 
 PREFIX = "bundles/"
+_BUNDLE = "b-"
 MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
 GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensors"
 _GOLDEN_TOLERANCE = 1e-3
@@ -249,6 +250,11 @@ def _parse(bundle_id: str, document: bytes) -> BundleManifest:
     return manifest
 
 
+def is_bundle_id(name: str) -> bool:
+    """Tell whether a name is formed as the id of a bundle."""
+    return name.startswith(_BUNDLE)
+
+
 def describe(bundle: Bundle) -> dict[str, Any]:
     """Return what a person or MLflow wants to see of a bundle."""
     return bundle.manifest.model_dump(
@@ -270,7 +276,7 @@ def _lineage(store: ObjectStore, plan: Plan, trained: Trained) -> Lineage:
 
 
 def _bundle_id(document: bytes) -> str:
-    return "b-" + hashlib.sha256(document).hexdigest()[:16]
+    return _BUNDLE + hashlib.sha256(document).hexdigest()[:16]
 
 
 def _read_golden(bundle_id: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -14,6 +14,7 @@ from ladnn.dataset.card.keeping import keep_card as keep_data_card
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance, read_acceptance
 from ladnn.dataset.shortcuts.audit import AuditVerdict, ShortcutAudit, read_audit
 from ladnn.dataset.version import load_version
+from ladnn.evaluation.selection import Selection, read_selection
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.evaluation.validation import Validated, read_validated, sampling_of
 from ladnn.governance.decision import read_decision
@@ -35,6 +36,7 @@ class ModelCard(BaseModel):
 
     Attributes:
         promotions: records of the promotion log that made it champion, oldest first.
+        selection: how the candidate was chosen on validation; None where it was not recorded.
         test: scores on the test set; None where it was not measured there.
         test_slices: the same by source, site, sex and age.
         validated: on validation, where calibration and operating point were chosen.
@@ -50,6 +52,7 @@ class ModelCard(BaseModel):
     promotions: tuple[Promotion, ...]
     data: DataCard
     validated: Validated | None
+    selection: Selection | None
     test: Scores | None
     test_slices: tuple[Slice, ...]
     audit: ShortcutAudit | None
@@ -81,6 +84,7 @@ def model_card(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Mode
         promotions=tuple(item for item in promotions(store) if item.bundle_id == bundle_id),
         data=keep_data_card(store, load_version(store, manifest.dataset_version)),
         validated=read_validated(store, plan.retrain_id, manifest.variant.name),
+        selection=read_selection(store, plan.retrain_id),
         test=mine.candidate_scores if mine else None,
         test_slices=mine.candidate_slices if mine else (),
         audit=read_audit(store, manifest.dataset_version, manifest.config.audit, sampling),

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ladnn.errors import BundleError, RetrainError
-from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.bundle import Bundle, is_bundle_id, load_bundle
 from ladnn.registry.promotion import promotions, required_champion
-from ladnn.retrain import Plan, chosen_plan
+from ladnn.registry.test_set import required_test_result
+from ladnn.retrain import Plan, chosen_plan, is_retrain_id
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 from ladnn.training.result import Trained, read_trained, required_trained
@@ -49,16 +50,24 @@ def named_models(store: ObjectStore, names: Sequence[str], trusted: TrustedKeys)
 
 
 def bundle_named(store: ObjectStore, name: str) -> str:
-    """Return the id of a bundle by its name: `champion`, a promoted model version such as `3`, or the id itself.
+    """Return the id of a bundle by its name: `champion`, a promoted model version, a retrain's candidate (`r-…`, `last`), or the id itself.
 
     Raises:
         NoChampionError: the champion is asked for, but nothing has been promoted yet.
-        BundleError: no model version of this number was ever promoted.
+        BundleError: no model version of this number was ever promoted, or nothing is named so.
+        RetrainError: there is no such retrain, or its candidate is not bundled and measured yet.
     """
     if name == CHAMPION:
         return required_champion(store).bundle_id
-    if not name.isdigit():
+    if name == LAST or is_retrain_id(name):
+        plan = chosen_plan(store, None if name == LAST else name)
+        return required_test_result(store, plan.retrain_id).candidate_bundle
+    if is_bundle_id(name):
         return name
+    if not name.isdigit():
+        raise BundleError(
+            f"{name} names no model; name champion, a model version, last, a retrain (r-…) or a bundle (b-…)"
+        )
     for record in promotions(store):
         if record.model_version == name:
             return record.bundle_id
@@ -66,7 +75,7 @@ def bundle_named(store: ObjectStore, name: str) -> str:
 
 
 def _named(store: ObjectStore, name: str, trusted: TrustedKeys) -> Iterator[tuple[str, Bundle | TrainedVariant]]:
-    if name == CHAMPION or name.startswith("b-"):
+    if name == CHAMPION or is_bundle_id(name):
         yield name, load_bundle(store, bundle_named(store, name), trusted)
     else:
         retrain_id, _, variant = name.partition("/")

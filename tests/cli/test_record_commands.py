@@ -49,7 +49,7 @@ def run(platform, *arguments, **variables):
 
 def test_the_decision_is_shown_written_and_given_to_programs(decided, tmp_path):
     shown = run(decided, "decision").stdout
-    for word in ("held for a person", "auroc_floor", "too few", "backbone", "outside"):
+    for word in ("held for a person", "policy: automatic", "auroc_floor", "too few", "backbone", "outside"):
         assert word in shown
 
     written = run(decided, "decision", decided.retrain_id, "--html", tmp_path / "d.html", "--json")
@@ -66,8 +66,9 @@ def test_a_page_that_cannot_be_written_is_one_error_that_names_it(decided, tmp_p
     assert str(asked) in str(refused.exception)
 
 
-@pytest.mark.parametrize("name", ["champion", "1", None])
+@pytest.mark.parametrize("name", ["champion", "1", "last", "the retrain", None])
 def test_the_card_of_a_model_by_any_of_its_names(decided, tmp_path, name):
+    name = decided.retrain_id if name == "the retrain" else name
     shown = run(decided, "card", *([name] if name else []))
     assert "**Limits.**" in shown.stdout
 

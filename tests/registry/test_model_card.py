@@ -7,6 +7,7 @@ from decided_retrains import decided, promoted, text_of
 from trained_platform import VARIANT
 
 from ladnn.errors import BundleError
+from ladnn.evaluation.selection import select_candidate
 from ladnn.labels import LESION_NAMES
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.model_card import card_page, card_summary, keep_model_card, model_card
@@ -52,6 +53,33 @@ def test_a_promoted_model_is_told_whole(platform):
     wanted += [f"{part.by}: {part.value}" for part in card.test_slices]
     for word in [*wanted, *card.limits]:
         assert word in shown, word
+
+
+def test_it_states_the_split_and_the_choice_that_there_were(platform):
+    def shown(card):
+        return text_of(card_page(card))
+
+    card, splits = card_of(platform), platform.version.splits
+    assert card.selection is None
+    assert "How it was chosen was not recorded" in shown(card)
+    n_patients = sum(count.n_groups for count in splits.values())
+    for count in splits.values():
+        share = f"{100 * count.n_groups / n_patients:.1f} % of the patients"
+        assert f"{count.n_images} images of {count.n_groups} patients ({share}" in shown(card)
+    counts = splits["train"].model_copy(update={"n_groups": 0, "n_images": 0})
+    asked = card.data.version.model_copy(update={"splits": splits | {"test": counts}})
+    published = card.model_copy(update={"data": card.data.model_copy(update={"version": asked})})
+    assert "Test: 0 images of 0 patients (0.0 % of the patients" in shown(published)
+    assert "25 %" not in shown(published)
+
+    _, selection = select_candidate(platform.store, platform.plan, [platform.validated])
+    alone = card_of(platform)
+    assert alone.selection == selection
+    assert f"{selection.reason}. With nothing to choose among" in shown(alone)
+    several = selection.model_copy(update={"contenders": selection.contenders * 3, "optimism": 0.0123})
+    assert "of the best of 3 by an estimated 0.012" in shown(card.model_copy(update={"selection": several}))
+    unknown = several.model_copy(update={"optimism": None})
+    assert "could not be estimated" in shown(card.model_copy(update={"selection": unknown}))
 
 
 def test_limits_follow_from_what_was_not_measured(platform):

@@ -3,9 +3,9 @@
 import pytest
 from trained_platform import VARIANT
 
-from ladnn.errors import NoChampionError, RetrainError
+from ladnn.errors import BundleError, NoChampionError, RetrainError
 from ladnn.registry.bundle import Bundle
-from ladnn.registry.named_models import TrainedVariant, named_models
+from ladnn.registry.named_models import TrainedVariant, bundle_named, named_models
 from ladnn.retrain import keep, plan_retrain
 from ladnn.training.result import trained_document
 
@@ -21,6 +21,15 @@ def test_champion_bundle_retrain_and_variant(champion_platform):
         assert list(found) == [VARIANT]  # the baseline of this retrain is not trained
         assert isinstance(found[VARIANT], TrainedVariant)
         assert found[VARIANT].trained == platform.trained
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("r-none", "no retrain r-none"), ("last", "no test result"), ("lite0", "lite0 names no model")],
+)
+def test_what_has_no_bundle_is_named(platform, name, problem):
+    with pytest.raises((BundleError, RetrainError), match=problem):
+        bundle_named(platform.store, name)
 
 
 def test_variants_of_several_retrains_keep_apart(platform):

@@ -5,6 +5,8 @@ what Prefect keeps is the way there. The retrain's id is the key of the suspensi
 """
 
 import os
+from contextlib import suppress
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -20,6 +22,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.input import RunInput
 from prefect.states import Cancelled, Completed
 from pydantic import Field
@@ -30,11 +34,14 @@ from ladnn.governance.approval import Answer, Given, until
 from ladnn.governance.decision import Decision
 from ladnn.progress import say
 from ladnn.registry.approvals import give_answer
-from ladnn.registry.summary import Status, read_outcome
+from ladnn.registry.summary import read_outcome
 from ladnn.retrain import is_retrain_id
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
+EXPIRE = "expire"
+"""Name of the flow that ends what nobody answered in time, and of its deployment, which `ladnn schedule` serves."""
+_CLOCKS_AGREE_WITHIN = timedelta(minutes=1)
 _VERDICTS: dict[Literal["approve", "reject"], Given] = {"approve": "approved", "reject": "rejected"}
 
 
@@ -66,6 +73,7 @@ def wait_for_answer(store: ObjectStore, trusted: TrustedKeys, decision: Decision
     if not is_restartable or decision.retrain_id in suspended_runs():
         return
     say(f"retrain {decision.retrain_id} waits for a person until {until(decision)}; this flow run is suspended")
+    _wake_at_deadline(decision)
     form = ApprovalForm.with_initial_data(description=_description(decision))
     filled = suspend_flow_run(wait_for_input=form, key=decision.retrain_id)
     if filled is None:
@@ -103,14 +111,34 @@ def end_suspended(store: ObjectStore) -> None:
     for retrain_id, run in suspended_runs().items():
         outcome = read_outcome(store, retrain_id)
         if outcome is not None:
-            _set_state(run.id, _ended(retrain_id, outcome.status))
+            _set_state(run.id, end_state(retrain_id, outcome.status))
 
 
-def _ended(retrain_id: str, status: Status) -> State[None]:
+def end_state(retrain_id: str, status: str) -> State[None]:
+    """Return the state in which a flow run ends that waited for a person; what came to nothing is no failure."""
     message = f"retrain {retrain_id}: {status}"
     if status in {"expired", "superseded"}:
         return Cancelled(name=status.capitalize(), message=message)
     return Completed(message=message)
+
+
+def _wake_at_deadline(decision: Decision) -> None:
+    """Schedule what ends this flow run where nobody answers: a suspended one sleeps on past any deadline of ours.
+
+    Prefect's own time-out would end it as failed, and in the store nothing. Where nobody serves that deployment, the next
+    retrain or monitor ends it.
+    """
+    if decision.expires_at is None:
+        return
+    with suppress(ObjectNotFound):
+        run_deployment(
+            f"{EXPIRE}/{EXPIRE}",
+            scheduled_time=decision.expires_at + _CLOCKS_AGREE_WITHIN,
+            flow_run_name=f"{decision.retrain_id}-deadline",
+            idempotency_key=f"{decision.retrain_id} {decision.expires_at.isoformat()}",
+            timeout=0,
+            as_subflow=False,
+        )
 
 
 def _set_state(run_id: UUID, state: State[None]) -> None:

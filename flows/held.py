@@ -1,11 +1,12 @@
 """The end of a retrain whose candidate is held: it waits for a person, and what was answered is carried out."""
 
 import os
+from typing import cast
 
-from prefect import task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.approval import end_suspended, wait_for_answer
+from flows.approval import EXPIRE, end_state, end_suspended, wait_for_answer
 from flows.embedded import owns_server
 from flows.stages import StageClock
 from ladnn.platform import open_platform
@@ -20,16 +21,28 @@ from ladnn.retrain import Plan, required_plan
 
 
 def await_person(retrain_id: str) -> RetrainSummary:
-    """Bring a held retrain to its end; where that takes a person, suspend until there is an answer, or leave it held.
-
-    A run that was resumed begins here: its stages are done, whatever was contributed meanwhile.
-    """
+    """Bring a held retrain to its end; where that takes a person, suspend until there is an answer, or leave it held."""
     if not settle_one(retrain_id):
         platform = open_platform()
         decision = held_decision(platform.store, retrain_id)
         wait_for_answer(platform.store, platform.settings.trusted_keys(), decision)
         settle_one(retrain_id)
     return report(retrain_id)
+
+
+def go_on(retrain_id: str) -> RetrainSummary:
+    """Carry out the answer in a flow run that was resumed: its stages are done, whatever was contributed meanwhile.
+
+    The run's state tells how the retrain ended, so that a form that came too late does not look like a success.
+    """
+    summary = await_person(retrain_id)
+    return cast(RetrainSummary, end_state(retrain_id, summary.status))  # Prefect takes a state for the run's own
+
+
+@flow(name=EXPIRE)
+def expire() -> None:
+    """End what nobody answered in time; runs when the time of a candidate is over."""
+    settle_held()
 
 
 @task(cache_policy=NO_CACHE)

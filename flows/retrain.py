@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.abandoned import end_abandoned_runs
 from flows.approval import suspended_for
 from flows.embedded import owns_server
-from flows.held import await_person, hold, settle_held
+from flows.held import await_person, go_on, hold, settle_held
 from flows.intake import take_in_contributions
 from flows.stages import StageClock
 from flows.train_variant import train_variant
@@ -68,7 +68,7 @@ def retrain(experiment: dict[str, Any], force: bool = False, reason: str = BY_HA
     """
     config = parse_config(experiment, "of the retrain flow")
     if (waited_for := suspended_for()) is not None:
-        return await_person(waited_for)
+        return go_on(waited_for)
     with only_one_retrain(open_platform().settings):
         if owns_server(os.environ):
             end_abandoned_runs(runtime.flow_run.id)

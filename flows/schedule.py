@@ -1,9 +1,14 @@
-"""Retrain and monitor on their schedules: two deployments, served by one process; one retrain at a time."""
+"""Retrain and monitor on their schedules, and the end of what nobody answers: deployments that one process serves.
+
+Of retrains one runs at a time.
+"""
 
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Schedule
 
+from flows.approval import EXPIRE
+from flows.held import expire
 from flows.monitor import WEEKLY, monitor
 from flows.retrain import retrain
 from ladnn.config import ExperimentConfig
@@ -36,6 +41,7 @@ def serve_scheduled(experiment: ExperimentConfig) -> None:
             concurrency_limit=1,
         ),
         RunnerDeployment.from_flow(monitor, name="daily", schedule=daily, parameters={"experiment": values}),
+        RunnerDeployment.from_flow(expire, name=EXPIRE),
         pause_on_shutdown=False,
         print_starting_message=False,
     )

@@ -36,9 +36,9 @@ class Held:
         decision["expires_at"] = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
         store.put(key, canonical_json(decision))
 
-    def forget_decision(self) -> None:
-        """Take the home back to a retrain that was killed before its decision."""
-        for name in ("decision", "held", "test"):
+    def forget_decision(self, *more: str) -> None:
+        """Take the home back to a retrain that was killed before its decision; forget more of its documents, too."""
+        for name in ("decision", "held", "test", *more):
             (self.documents / f"{name}.json").unlink()
 
 

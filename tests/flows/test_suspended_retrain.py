@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from held_home import Held, contribute_without_test_part
 from ladnn_command import Home, write_config
 from mlflow.tracking import MlflowClient
-from prefect_servers import Orchestration, running_orchestration
+from prefect_servers import Orchestration, running_orchestration, wait_until_idle
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +111,7 @@ def test_the_flow_frees_its_worker_and_goes_on_by_the_form_where_it_was(
     deployment = orchestration.deploy(copy.home, copy.config)
     run = orchestration.start(deployment)
     orchestration.wait_for(run, "Suspended")
-    orchestration.wait_until_idle()
+    wait_until_idle(orchestration.worker)
 
     other = orchestration.start(deployment)
     orchestration.wait_for(other, "Completed")
@@ -127,25 +128,44 @@ def test_the_flow_frees_its_worker_and_goes_on_by_the_form_where_it_was(
     assert len(list(copy.home.store.glob("datasets/*/version.json"))) == 1
 
 
-def test_the_command_resumes_the_flow_run_which_promotes(copy: Held, orchestration: Orchestration) -> None:
-    run = orchestration.start(orchestration.deploy(copy.home, copy.config))
-    orchestration.wait_for(run, "Suspended")
+def test_what_the_monitor_sets_off_waits_in_a_flow_run_of_its_own_and_the_command_resumes_it(
+    copy: Held, orchestration: Orchestration
+) -> None:
+    copy.forget_decision("plan")  # nothing was planned yet; what was trained is found
+    home = at(copy, orchestration).home
+    with orchestration.serving(home, copy.config, 'triggers.schedule="never"', "triggers.new_studies=12") as schedule:
+        orchestration.wait_for(orchestration.start(orchestration.deployment("monitor/daily")), "Completed")
+        (run,) = orchestration.runs(orchestration.deployment("retrain/weekly"))
+        orchestration.wait_for(run, "Suspended")
+        wait_until_idle(schedule)
 
-    approved = at(copy, orchestration).home.run("approve", copy.retrain_id, "--by", "Ada", "--reason", "fine", "--json")
-    assert approved.code == 0, approved.stderr
-    assert (approved.document["status"], approved.document["flow_run"]) == ("approved", orchestration.name(run))
-    orchestration.wait_for(run, "Completed")
+        approved = home.run("approve", copy.retrain_id, "--by", "Ada", "--reason", "fine", "--json")
+        assert approved.code == 0, approved.stderr
+        assert (approved.document["status"], approved.document["flow_run"]) == (
+            "approved",
+            orchestration.run(run)["name"],
+        )
+        orchestration.wait_for(run, "Completed")
 
-    assert [record["by"] for record in history(copy)["promotions"]] == ["Ada"]
+    (retrain,) = history(copy)["retrains"]
+    assert (retrain["status"], retrain["approval"]["by"]) == ("promoted", "Ada")
+    assert retrain["set_off_by"] == "12 new studies since the last retrain (triggers.new_studies = 12)"
+    assert orchestration.state(run)["message"] == f"retrain {copy.retrain_id}: promoted"
 
 
 def test_the_flow_run_of_an_expired_candidate_ends_and_is_no_failure(copy: Held, orchestration: Orchestration) -> None:
-    run = orchestration.start(orchestration.deploy(copy.home, copy.config))
-    orchestration.wait_for(run, "Suspended")
-    copy.let_expire()
+    home = at(copy, orchestration).home
+    with orchestration.serving(home, copy.config, 'triggers.schedule="never"'):
+        run = orchestration.start(orchestration.deployment("retrain/weekly"))
+        orchestration.wait_for(run, "Suspended")
+        expire = orchestration.deployment("expire/expire")
+        (at_deadline,) = orchestration.runs(expire)
+        (waiting,) = home.run("waiting", "--json").document
+        due = datetime.fromisoformat(orchestration.run(at_deadline)["expected_start_time"])
+        assert timedelta() < due - datetime.fromisoformat(waiting["expires_at"]) <= timedelta(minutes=1)
 
-    refused = at(copy, orchestration).home.run("approve", copy.retrain_id, "--by", "Ada", "--reason", "late")
+        copy.let_expire()
+        orchestration.wait_for(orchestration.start(expire), "Completed")
 
-    assert (refused.code, "has expired" in refused.stderr) == (1, True)
     assert (orchestration.state(run)["name"], orchestration.state(run)["type"]) == ("Expired", "CANCELLED")
     assert (standing(copy), history(copy)["promotions"]) == ("expired", [])

@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -103,3 +104,34 @@ def test_an_empty_column_is_described_without_an_index():
     facts = {fact.name: fact for fact in describe("contributions", sides, CONFIG)}
     assert facts["acquisition.kvp"].psi is None
     assert facts["acquisition.kvp stated"].psi is not None
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page as a browser finds them."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs).get("src")))
+
+
+def test_what_a_client_writes_into_an_attribute_is_shown_and_never_run(tmp_path):
+    hostile = "</script><script src=//evil.example/x.js></script><img src=//evil.example/y onerror=alert(1)>"
+    sides = two_sides(4)
+    for side in (sides.reference, sides.current):
+        side.table["acquisition.manufacturer"] = "ACME"
+    plain, _ = draw(record_of(sides), {"contributions": sides}, None)
+    sides.current.table["acquisition.manufacturer"] = hostile
+
+    page, _ = draw(record_of(sides), {"contributions": sides}, tmp_path)
+
+    assert "evil.example" in page.decode()
+    assert [tag for tag in Tags(page).found if tag[0] in {"script", "img"}] == [
+        tag for tag in Tags(plain).found if tag[0] in {"script", "img"}
+    ]
+    (snapshot,) = tmp_path.glob("*/snapshots/*.json")
+    assert "evil.example" in snapshot.read_text()
+    assert "<script" not in snapshot.read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from ladnn.config_monitoring import DriftConfig
 from ladnn.governance.drift.comparison import Sides, Stream
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PROJECT = "ladnn"
 _EVIDENTLY_CATEGORIES = 20
 """Distinct values up to which Evidently takes numbers for categories."""
+_MARKUP = str.maketrans(dict.fromkeys("<>&", "_"))
+"""Evidently writes values into a script of its page, and its charts read them as markup: no value may be any."""
 _BAND = (
     '<div style="font-family:sans-serif;margin:0 auto;max-width:1200px;padding:16px 24px;border-bottom:2px solid #888">'
     "{}</div>"
@@ -110,9 +113,15 @@ def _run(before: Sample, now: Sample, limits: dict[str, float]) -> "Snapshot":
         )
         metrics = [ValueDrift(column=name, method="psi", threshold=limit) for name, limit in limits.items()]
         return Report(metrics).run(
-            current_data=Dataset.from_pandas(now.table[names], data_definition=definition),
-            reference_data=Dataset.from_pandas(before.table[names], data_definition=definition),
+            current_data=Dataset.from_pandas(_without_markup(now.table[names]), data_definition=definition),
+            reference_data=Dataset.from_pandas(_without_markup(before.table[names]), data_definition=definition),
         )
+
+
+def _without_markup(table: pd.DataFrame) -> pd.DataFrame:
+    """Take away what a browser could read as a tag from texts that contributors and clients of the service chose."""
+    texts = {name: table[name].str.translate(_MARKUP) for name in table.columns if not is_numeric(table, name)}
+    return table.assign(**texts)
 
 
 def _indices(snapshot: "Snapshot", names: Sequence[str]) -> dict[str, float]:

@@ -19,7 +19,7 @@ class DriftConfig(Section):
     min_site_patients: int = Field(default=8, ge=2)
     """Patients that a site needs on each side to be looked at by itself."""
     max_images: int = Field(default=1000, ge=20)
-    """Images looked at on each side; of more, whole patients are drawn at random."""
+    """Images looked at on each side; of more, some of each patient are drawn at random."""
     served_days: int = Field(default=28, ge=1)
     """Days back that predictions of the service count."""
     max_html_bytes: int = Field(default=5_000_000, ge=4_500_000)

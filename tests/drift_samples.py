@@ -24,7 +24,7 @@ def sample(rng: np.random.Generator, n_patients: int, name: str, *, by_model: bo
     columns = {f"intensity.i{k}": each(level)[:, k] + 0.2 * rng.normal(size=total) for k in range(N_LEVELS)}
     columns["acquisition.kvp"] = np.where(each(site) == 0, np.nan, 100.0 + 20 * each(rng.integers(0, 2, n_patients)))
     columns["acquisition.format"] = np.where(each(site) == 0, "PNG", "DICOM")
-    columns["label.covid"] = np.where(each(positive), "1", "0")
+    columns["label.covid"] = each(positive).astype(np.float64)
     if by_model:
         columns |= {f"embedding.c{k}": each(embedding)[:, k] for k in range(3)}
         columns["prediction.covid"] = np.clip(0.4 * each(positive) + 0.6 * rng.random(total), 0, 1)

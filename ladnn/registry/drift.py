@@ -29,7 +29,7 @@ from ladnn.registry.tracking import Tracking
 from ladnn.store import ObjectStore, canonical_json, read_json, write_json_if_absent
 
 PREFIX = "drift/checks/"
-_REVISION = 1
+_REVISION = 2
 """Raised when the same data and limits would give another verdict."""
 _DEVELOPED_ON: tuple[Split, Split] = ("train", "validation")
 _SEED = 2020
@@ -62,6 +62,7 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
     check_id = _id(bundle, new, served, config)
     if store.exists(_record_key(check_id)):
         return DriftRecord.model_validate(read_json(store, _record_key(check_id)))
+    n_of: dict[Stream, int] = {"contributions": len(new.digests), "service": len(served)}
     new = new.sampled(config.max_images, _SEED)
     streams = _streams(platform, bundle, manifest, (new, served), config, on_step)
     developed_on = manifest["split"].isin(_DEVELOPED_ON)
@@ -75,7 +76,7 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
         n_reference_images=int(developed_on.sum()),
         n_reference_patients=int(manifest.loc[developed_on, "group"].nunique()),
         config=config,
-        streams=tuple(_facts(stream, sides, new) for stream, sides in streams.items()),
+        streams=tuple(_facts(stream, sides, n_of[stream]) for stream, sides in streams.items()),
         verdict=verdict,
         comparisons=comparisons,
         properties=(),
@@ -201,7 +202,7 @@ def _streams(
         streams["contributions"] = Sides(before, new.seen(now, reducer), frozenset(map(str, manifest["site"])))
     if served:
         unlabelled = before.of_families(frozenset(FAMILIES) - {"label"})
-        streams["service"] = Sides(unlabelled, served_sample(served, config.max_images), frozenset())
+        streams["service"] = Sides(unlabelled, served_sample(served, config.max_images, _SEED), frozenset())
     return streams
 
 
@@ -219,12 +220,12 @@ def _describe_and_keep(platform: Platform, record: DriftRecord, streams: dict[St
     return DriftRecord.model_validate(read_json(store, _record_key(record.id)))
 
 
-def _facts(stream: Stream, sides: Sides, new: Images) -> StreamFacts:
+def _facts(stream: Stream, sides: Sides, n_images: int) -> StreamFacts:
     return StreamFacts(
         stream=stream,
         n_images=sides.current.n_images,
         n_patients=sides.current.n_patients,
-        n_not_sampled=new.n_not_sampled if stream == "contributions" else 0,
+        n_not_sampled=n_images - sides.current.n_images,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ladnn.dataset.version import DatasetVersion
-from ladnn.governance.drift.sample import UNKNOWN, Sample
+from ladnn.governance.drift.sample import Sample
 from ladnn.intake.catalogue import read_outcomes
 from ladnn.intake.label_changes import labelled
 from ladnn.intake.record import Record
@@ -20,7 +20,6 @@ from ladnn.store import ObjectStore
 
 _OF_A_SLICE = {"slice_location_mm", "instance_number"}
 """Attributes that tell slices of one study apart, and nothing of how they were made."""
-_VALUES = {0: "0", 1: "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +31,23 @@ class Images:
         table: acquisition and labels, one row an image.
         patients: of each.
         sites: of each.
-        n_not_sampled: images that were left out because there are too many.
     """
 
     digests: tuple[str, ...]
     table: pd.DataFrame
     patients: tuple[str, ...]
     sites: tuple[str, ...]
-    n_not_sampled: int = 0
 
     def sampled(self, max_images: int, seed: int) -> "Images":
-        """Draw whole patients at random until the next would go past the limit."""
+        """Draw at most so many images, as `drawn_evenly` does."""
         if len(self.digests) <= max_images:
             return self
-        names, sizes = np.unique(np.asarray(self.patients), return_counts=True)
-        order = np.random.default_rng(seed).permutation(len(names))
-        drawn = set(names[order[np.cumsum(sizes[order]) <= max_images]])
-        kept = [place for place, patient in enumerate(self.patients) if patient in drawn]
+        kept = drawn_evenly(self.patients, max_images, seed)
         return Images(
             tuple(self.digests[place] for place in kept),
             self.table.iloc[kept].reset_index(drop=True),
             tuple(self.patients[place] for place in kept),
             tuple(self.sites[place] for place in kept),
-            len(self.digests) - len(kept),
         )
 
     def seen(self, looks: Looks, reducer: Reducer | None) -> Sample:
@@ -75,7 +68,7 @@ def model_columns(probabilities: Mapping[str, Any], embedding: np.ndarray) -> di
 def images_of_manifest(rows: pd.DataFrame) -> Images:
     """Return rows of a dataset version's manifest."""
     described = [
-        acquisition(row) | {f"label.{code}": _value(row[code]) for code in LABELS} for row in rows.to_dict("records")
+        acquisition(row) | {f"label.{code}": float(row[code]) for code in LABELS} for row in rows.to_dict("records")
     ]
     return Images(
         tuple(rows["image"]), pd.DataFrame(described), tuple(map(str, rows["group"])), tuple(map(str, rows["site"]))
@@ -106,18 +99,37 @@ def new_images(store: ObjectStore, version: DatasetVersion, known: Sequence[str]
     )
 
 
-def served_sample(predictions: Sequence[ServedPrediction], max_images: int) -> Sample:
-    """Return the latest answers of the service; images of one request count as one patient's."""
-    latest = predictions[-max_images:]
+def drawn_evenly(patients: Sequence[str], max_images: int, seed: int) -> list[int]:
+    """Draw images at random, of each patient about as many: a series of hundreds must not crowd out the others.
+
+    Each patient counts once in a comparison, whatever the number of images.
+
+    Args:
+        patients: of each image.
+        max_images: that are drawn at most; of more patients than that, so many patients with an image each.
+        seed: of the generator.
+
+    Returns:
+        Their places, in order.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(patients))
+    names = pd.Series(np.asarray(patients, np.str_)[shuffled])
+    turns = names.groupby(names).cumcount()
+    return sorted(shuffled[np.argsort(turns, kind="stable")[:max_images]].tolist())
+
+
+def served_sample(predictions: Sequence[ServedPrediction], max_images: int, seed: int) -> Sample:
+    """Return what the service answered, at most so many images; those of one request count as one patient's."""
+    kept = [predictions[place] for place in drawn_evenly([item.request for item in predictions], max_images, seed)]
     rows = []
-    for item in latest:
+    for item in kept:
         row: dict[str, Any] = {f"acquisition.{name}": value for name, value in item.acquisition.items()}
         row |= {f"intensity.{name}": value for name, value in item.intensity.items()}
         row |= {f"prediction.{label}": value for label, value in item.probabilities.items()}
         row |= {f"embedding.c{place:02d}": value for place, value in enumerate(item.embedding or (), start=1)}
         rows.append(row)
-    requests = np.asarray([item.request for item in latest], np.str_)
-    return Sample(pd.DataFrame(rows), requests, np.full(len(latest), "", np.str_))
+    requests = np.asarray([item.request for item in kept], np.str_)
+    return Sample(pd.DataFrame(rows), requests, np.full(len(kept), "", np.str_))
 
 
 def acquisition(record: Mapping[Any, Any]) -> dict[str, Any]:
@@ -136,10 +148,7 @@ def acquisition(record: Mapping[Any, Any]) -> dict[str, Any]:
     return {f"acquisition.{name}": value for name, value in facts.items()}
 
 
-def _label(record: Record, code: str) -> str:
+def _label(record: Record, code: str) -> float:
+    """Return 1 or 0, or NaN where it is unknown: shares are compared among known labels, and the unknown one apart."""
     label = record.labels.get(code)
-    return UNKNOWN if label is None or label.value is None else _VALUES[label.value]
-
-
-def _value(cell: float) -> str:
-    return UNKNOWN if np.isnan(cell) else _VALUES[int(cell)]
+    return np.nan if label is None or label.value is None else float(label.value)

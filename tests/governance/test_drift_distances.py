@@ -56,9 +56,22 @@ def test_what_one_side_does_not_state_is_no_distance_but_that_it_is_missing_is_o
 
 
 def test_a_category_that_is_missing_is_a_category():
-    before, now = on_common_terms(one_each(["1", None], "label.GGO"), one_each(["1", "1"], "label.GGO"))
-    assert sorted(before.table["label.GGO"]) == ["1", "unknown"]
-    assert distances_of(before, now)["label.GGO"] == pytest.approx(0.5)
+    name = "acquisition.model"
+    before, now = on_common_terms(one_each(["A", None], name), one_each(["A", "A"], name))
+    assert sorted(before.table[name]) == ["A", "unknown"]
+    assert distances_of(before, now)[name] == pytest.approx(0.5)
+
+
+def test_the_mix_of_labels_is_compared_among_known_ones_and_the_unknown_share_apart_by_hand():
+    before, now = on_common_terms(
+        one_each([1.0, 1.0, 1.0, 0.0, np.nan, np.nan, np.nan, np.nan], "label.GGO"),
+        one_each([1.0, 0.0, 0.0, 0.0, 0.0, np.nan], "label.GGO"),
+    )
+    # 3 of 4 known ones against 1 of 5; 4 of 8 are unknown against 1 of 6.
+    assert distances_of(before, now) == {
+        "label.GGO": pytest.approx(3 / 4 - 1 / 5),
+        "label.GGO stated": pytest.approx(1 / 2 - 1 / 6),
+    }
 
 
 def test_strata_take_the_mix_of_sites_out():

@@ -44,11 +44,33 @@ def test_another_mix_of_labels_asks_for_a_retrain():
     sides = two_sides(2, 120, 90)
     rng = np.random.default_rng(2)
     turned = [name for name in np.unique(sides.current.patients) if rng.random() < 0.8]
-    sides.current.table.loc[np.isin(sides.current.patients, turned), "label.covid"] = "1"
+    sides.current.table.loc[np.isin(sides.current.patients, turned), "label.covid"] = 1.0
 
     verdict = verdict_of(sides)
 
     assert (verdict.action, verdict.properties) == (Action.RETRAIN, ("label.covid",))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_another_mix_of_lesions_is_noticed_though_it_is_unknown_of_all_negatives(seed):
+    sides = two_sides(seed, 200, 150)
+    for side, n_of_five in ((sides.reference, 3), (sides.current, 1)):
+        positive = side.table["label.covid"].to_numpy() == 1
+        with_it = [name for place, name in enumerate(np.unique(side.patients[positive])) if place % 5 < n_of_five]
+        side.table["label.GGO"] = np.where(positive, np.isin(side.patients, with_it).astype(np.float64), np.nan)
+
+    verdict = verdict_of(sides, seed)
+
+    assert (verdict.action, verdict.properties) == (Action.RETRAIN, ("label.GGO",))
+
+
+def test_labels_that_are_left_out_more_often_are_noticed_apart_from_the_mix():
+    sides = two_sides(2, 120, 90)
+    sides.reference.table["label.GGO"] = sides.reference.table["label.covid"]
+    turned = np.isin(sides.current.patients, np.unique(sides.current.patients)[::2])
+    sides.current.table["label.GGO"] = sides.current.table["label.covid"].where(~turned, np.nan)
+
+    assert verdict_of(sides).properties == ("label.GGO stated",)
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

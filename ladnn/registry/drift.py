@@ -234,7 +234,7 @@ def _id(bundle: Bundle, new: Images, served: Sequence[ServedPrediction], config:
         "revision": _REVISION,
         "bundle": bundle.id,
         "config": config.model_dump(mode="json"),
-        "images": list(zip(new.digests, new.table.astype(str).to_numpy().tolist(), strict=True)),
+        "images": [new.digests, new.table.to_json(orient="values", double_precision=15)],
         "served": [(item.at.isoformat(), item.request) for item in served],
     }
     return "k-" + hashlib.sha256(canonical_json(asked)).hexdigest()[:16]

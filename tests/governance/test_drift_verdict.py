@@ -84,6 +84,60 @@ def test_one_bad_site_is_to_be_asked_by_name_with_what_moved(seed):
     assert "ask site-b" in verdict.reason
 
 
+def few_of(sides, site, n_patients, n_sites=1):
+    """Keep few current patients of a site, and share all of them out among so many sites."""
+    places = {name: place for place, name in enumerate(np.unique(sides.current.patients[sides.current.sites == site]))}
+    kept = [place is None or place < n_patients for place in map(places.get, sides.current.patients)]
+    few = Sides(sides.reference, sides.current.where(np.array(kept)), sides.known_sites)
+    names = [f"tiny-{number}" for number in range(n_sites)]
+    for side in (few.reference, few.current):
+        numbers = np.unique(side.patients, return_inverse=True)[1]
+        side.sites[:] = np.where(side.sites == site, np.array(names)[numbers % n_sites], side.sites)
+    return Sides(few.reference, few.current, frozenset({"site-b", *names}))
+
+
+@pytest.mark.parametrize(("n_others", "n_sites"), [(0, 1), (3, 1), (12, 3)])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_bad_site_is_asked_also_where_it_contributes_alone_or_beside_small_ones(seed, n_others, n_sites):
+    sides = few_of(two_sides(seed), "site-a", n_others, n_sites)
+    sides.current.table.loc[sides.current.sites == "site-b", "intensity.i2"] -= 3
+
+    verdict = verdict_of(sides, seed)
+
+    assert (verdict.action, verdict.sites) == (Action.INVESTIGATE, ("site-b",))
+    told = "no other site moved" if n_others > CONFIG.min_site_patients else "other sites sent too little to tell"
+    assert f"{told}" in verdict.reason
+    assert "ask site-b" in verdict.reason
+
+
+def test_a_bad_site_is_asked_though_the_service_moved_too():
+    sides, served = two_sides(3), two_sides(4)
+    sides.current.table.loc[sides.current.sites == "site-b", "intensity.i2"] -= 3
+    served.current.table["intensity.i0"] += 3
+    served.current.sites[:] = ""
+    streams = {"contributions": sides, "service": Sides(served.reference, served.current, frozenset())}
+
+    verdict, _ = judge(streams, CONFIG, 0)
+
+    assert (verdict.action, verdict.sites) == (Action.INVESTIGATE, ("site-b",))
+    assert verdict.streams == ("contributions", "service")
+
+
+def test_a_single_hospital_that_moves_has_none_to_be_held_against():
+    sides = two_sides(3)
+    for side in (sides.reference, sides.current):
+        side.sites[:] = "site-b"
+    sides.current.table["intensity.i2"] -= 3
+    assert verdict_of(Sides(sides.reference, sides.current, frozenset({"site-b"}))).action is Action.RETRAIN
+
+
+def test_where_all_who_contribute_moved_the_silence_of_an_old_site_keeps_no_retrain_away():
+    sides = two_sides(1)
+    sides.current.table[["intensity.i0", "intensity.i1"]] += 1.5
+    old = Sides(sides.reference, sides.current, sides.known_sites | {"site-old"})
+    assert verdict_of(old).action is Action.RETRAIN
+
+
 def test_a_site_that_stops_stating_an_attribute_is_noticed():
     sides = two_sides(6)
     sides.current.table.loc[sides.current.sites == "site-b", "acquisition.kvp"] = np.nan
@@ -134,7 +188,29 @@ def test_the_service_is_compared_as_a_whole():
 def test_too_few_patients_are_a_verdict_of_their_own():
     verdict = verdict_of(two_sides(11, n_current=6))
     assert verdict.action is Action.NOT_ENOUGH_CASES
-    assert "drift.min_patients" in verdict.reason
+    assert "too few to compare data of all: 6 new patients, drift.min_patients is 20" in verdict.reason
+
+
+def test_where_a_site_is_too_small_it_is_said_on_which_side():
+    sides = two_sides(8)
+    of_b = sides.reference.sites == "site-b"
+    few = np.isin(sides.reference.patients, np.unique(sides.reference.patients[of_b])[:5])
+    alone = sides.current.where(sides.current.sites == "site-b")
+    verdict = verdict_of(Sides(sides.reference.where(~of_b | few), alone, sides.known_sites))
+
+    assert verdict.action is Action.NOT_ENOUGH_CASES
+    assert (
+        "too few to compare data of site-b: 5 patients in the champion's data, drift.min_site_patients is 8"
+        in verdict.reason
+    )
+    assert "new patients" not in verdict.reason
+
+
+def test_a_site_alone_needs_no_more_patients_than_beside_others():
+    sides = two_sides(8)
+    of_b = np.unique(sides.current.patients[sides.current.sites == "site-b"])[:10]
+    alone = Sides(sides.reference, sides.current.where(np.isin(sides.current.patients, of_b)), sides.known_sites)
+    assert verdict_of(alone).action is Action.NONE
 
 
 def test_nothing_at_all_is_not_enough_cases():

@@ -97,7 +97,7 @@ def test_another_scanner_is_noticed_in_the_grey_levels(champion_platform):
     record = check(champion_platform)
 
     assert record.verdict.action is Action.RETRAIN
-    assert "intensity.black" in record.verdict.properties
+    assert "intensity.p25" in record.verdict.properties
     assert {family_of(name) for name in record.verdict.properties} <= {"intensity", "embedding", "prediction"}
 
 

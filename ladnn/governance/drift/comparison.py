@@ -5,12 +5,11 @@ sites are held against all that was there. What a model computes is held against
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config_monitoring import DriftConfig
@@ -126,16 +125,20 @@ def compare(streams: dict[Stream, Sides], config: DriftConfig, seed: int) -> tup
     )
 
 
-def moved_alone(streams: dict[Stream, Sides], found: Sequence[Comparison], config: DriftConfig, seed: int) -> bool:
-    """Tell whether the sites that moved did so by themselves.
+def moved_alone(sides: Sides, found: Sequence[Comparison], config: DriftConfig, seed: int) -> bool:
+    """Tell whether the sites that moved are to be asked, as far as can be told: no others moved with them.
 
     Where they are left out nothing moves beyond chance, and what moved most at them moves less than half as far
-    elsewhere: few patients can fail to show what happens everywhere.
+    elsewhere: few patients can fail to show what happens everywhere. Where others sent too little to tell, or nothing,
+    one site that moved may be alone, and two are not; a single hospital has none to be held against.
     """
-    sides = streams["contributions"]
     alarms = [item for item in found if item.alarm and item.site]
-    sites = [item.site for item in alarms if item.site]
-    rest = sides.current.where(~np.isin(sides.current.sites, sites))
+    sites = {item.site for item in alarms if item.site}
+    if not sites or not (sides.known_sites | set(map(str, sides.current.sites))) - sites:
+        return False
+    rest = elsewhere_than(sides, sites)
+    if rest.n_patients < config.min_site_patients:
+        return len(sites) == 1
     elsewhere = Sides(sides.reference, rest, sides.known_sites)
     if any(item.alarm for item in compare({"contributions": elsewhere}, config, seed)):
         return False
@@ -143,6 +146,16 @@ def moved_alone(streams: dict[Stream, Sides], found: Sequence[Comparison], confi
     excess = {s.name: s.excess for item in questions for s in _shifts(item, _LEAST_PERMUTATIONS, seed)}
     farthest = [max(item.moved, key=lambda moved: moved.excess) for item in alarms]
     return all(excess.get(moved.name, 0.0) < _ELSEWHERE * moved.excess for moved in farthest)
+
+
+def needed(site: str | None, config: DriftConfig) -> int:
+    """Return how many patients a comparison needs on each side: of one site, or of several."""
+    return config.min_site_patients if site else config.min_patients
+
+
+def elsewhere_than(sides: Sides, sites: Iterable[str]) -> Sample:
+    """Return what other sites sent."""
+    return sides.current.where(~np.isin(sides.current.sites, list(sites)))
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
@@ -159,26 +172,24 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
 def _questions(stream: Stream, sides: Sides, config: DriftConfig) -> Iterator[_Asked]:
     known = np.isin(sides.current.sites, list(sides.known_sites))
     sites = np.unique(sides.current.sites)
+    alone = str(sites[0]) if len(sites) == 1 and sites[0] else None
+    least = needed(alone, config)
     bases: tuple[Basis, ...] = ("data", "model")
     for basis in bases:
         before, now = sides.of_basis(basis)
         mixed = known.any() and not known.all()
         if known.any():
             scope = KNOWN_SITES if mixed else ALL_SITES
-            of_both = np.intersect1d(before.sites, now.sites)
+            of_both = np.array([alone]) if alone else np.intersect1d(before.sites, now.sites)
             here = before.where(np.isin(before.sites, of_both)), now.where(np.isin(now.sites, of_both))
-            yield _Asked(stream, scope, _alone(sites), basis, *here, True, config.min_patients)
+            yield _Asked(stream, scope, alone, basis, *here, True, least)
         if not known.all():
             scope = NEW_SITES if mixed else ALL_SITES
-            yield _Asked(stream, scope, _alone(sites), basis, before, now.where(~known), False, config.min_patients)
+            yield _Asked(stream, scope, alone, basis, before, now.where(~known), False, least)
         for site in sites if len(sites) > 1 else ():
             of_site = before.where(before.sites == site) if site in sides.known_sites else before
             here = of_site, now.where(now.sites == site)
-            yield _Asked(stream, str(site), str(site), basis, *here, False, config.min_site_patients)
-
-
-def _alone(sites: NDArray[np.str_]) -> str | None:
-    return str(sites[0]) if len(sites) == 1 and sites[0] else None
+            yield _Asked(stream, str(site), str(site), basis, *here, False, needed(str(site), config))
 
 
 def _shifts(asked: _Asked, n_permutations: int, seed: int) -> list[Shift]:

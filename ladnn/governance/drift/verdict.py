@@ -7,7 +7,15 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config_monitoring import DriftConfig
-from ladnn.governance.drift.comparison import Comparison, Sides, Stream, compare, moved_alone
+from ladnn.governance.drift.comparison import (
+    Comparison,
+    Sides,
+    Stream,
+    compare,
+    elsewhere_than,
+    moved_alone,
+    needed,
+)
 from ladnn.governance.drift.sample import family_of
 
 _MOST_NAMED = 5
@@ -102,47 +110,55 @@ class DriftRecord(BaseModel):
 def judge(streams: dict[Stream, Sides], config: DriftConfig, seed: int) -> tuple[Verdict, tuple[Comparison, ...]]:
     """Compare and decide.
 
-    Sites that moved while others did not, and without which nothing moved, are to be asked. Whatever moved in another
-    way is what the next model has to learn.
+    Sites that moved while others did not, and without which nothing moved, are to be asked, and so is one site that moved
+    while others sent too little to tell. Whatever moved in another way is what the next model has to learn.
     """
     comparisons = compare(streams, config, seed)
     alarms = [item for item in comparisons if item.alarm]
     answered = [item for item in comparisons if item.p_value is not None]
     if not alarms:
-        return _quiet(comparisons, answered), comparisons
-    moved = _sites(alarms)
-    stayed = _sites([item for item in answered if not item.alarm]) - moved
-    of_service = any(item.stream == "service" for item in alarms)
-    if moved and stayed and not of_service and moved_alone(streams, alarms, config, seed):
-        return _verdict(Action.INVESTIGATE, alarms, moved), comparisons
-    return _verdict(Action.RETRAIN, alarms, moved), comparisons
+        return _quiet(comparisons, answered, config), comparisons
+    moved = {item.site for item in alarms if item.site}
+    sides = streams.get("contributions")
+    if sides is None or not moved_alone(sides, alarms, config, seed):
+        return _verdict(Action.RETRAIN, alarms, moved, "the champion has not learned from such images"), comparisons
+    told = elsewhere_than(sides, moved).n_patients >= config.min_site_patients
+    others = "no other site moved" if told else "other sites sent too little to tell whether they moved, too"
+    what = f"{others}: ask {', '.join(sorted(moved))} what changed before its images are learned from"
+    return _verdict(Action.INVESTIGATE, alarms, moved, what), comparisons
 
 
-def _sites(comparisons: Sequence[Comparison]) -> set[str]:
-    return {item.site for item in comparisons if item.site}
-
-
-def _quiet(comparisons: Sequence[Comparison], answered: Sequence[Comparison]) -> Verdict:
-    if answered:
-        n = len(answered)
-        return Verdict(
-            action=Action.NONE,
-            sites=(),
-            properties=(),
-            streams=(),
-            reason=f"nothing moved beyond chance in {n} comparison{'s' if n > 1 else ''}",
-        )
-    most = max((item.n_current_patients for item in comparisons), default=0)
+def _quiet(comparisons: Sequence[Comparison], answered: Sequence[Comparison], config: DriftConfig) -> Verdict:
+    n = len(answered)
+    quiet = [f"nothing moved beyond chance in {n} comparison{'s' if n > 1 else ''}"] if answered else []
+    short = [told for item in comparisons if (told := _short(item, config))]
+    more = [f"{len(short) - _MOST_NAMED} more are too small"] if len(short) > _MOST_NAMED else []
     return Verdict(
-        action=Action.NOT_ENOUGH_CASES,
+        action=Action.NONE if answered else Action.NOT_ENOUGH_CASES,
         sites=(),
         properties=(),
         streams=(),
-        reason=f"{most} new patients at most, and too few to compare; wait for more, or lower drift.min_patients",
+        reason="; ".join([*quiet, *short[:_MOST_NAMED], *more]) or "no image came since the champion was trained",
     )
 
 
-def _verdict(action: Action, alarms: Sequence[Comparison], sites: set[str]) -> Verdict:
+def _short(item: Comparison, config: DriftConfig) -> str | None:
+    """Say which side of a comparison is short, and what helps; None where it was answered."""
+    if item.p_value is not None:
+        return None
+    least, limit = needed(item.site, config), "min_site_patients" if item.site else "min_patients"
+    unit = "requests" if item.stream == "service" else "new patients"
+    known = "validation patients" if item.basis == "model" else "patients"
+    sides = [f"{item.n_current_patients} {unit}"] if item.n_current_patients < least else []
+    sides += (
+        [f"{item.n_reference_patients} {known} in the champion's data"] if item.n_reference_patients < least else []
+    )
+    return (
+        f"too few to compare {item.basis} of {item.site or item.scope}: {' and '.join(sides)}, drift.{limit} is {least}"
+    )
+
+
+def _verdict(action: Action, alarms: Sequence[Comparison], sites: set[str], what: str) -> Verdict:
     farthest: dict[str, float] = {}
     for item in alarms:
         for moved in item.moved:
@@ -154,16 +170,13 @@ def _verdict(action: Action, alarms: Sequence[Comparison], sites: set[str]) -> V
         sites=tuple(sorted(sites)),
         properties=properties,
         streams=streams,
-        reason=_reason(action, properties, sorted(sites), streams),
+        reason=f"{_told(properties, sorted(sites), streams)}; {what}",
     )
 
 
-def _reason(action: Action, properties: Sequence[str], sites: Sequence[str], streams: Sequence[Stream]) -> str:
+def _told(properties: Sequence[str], sites: Sequence[str], streams: Sequence[Stream]) -> str:
     named = ", ".join(properties[:_MOST_NAMED])
     more = f" and {len(properties) - _MOST_NAMED} more" if len(properties) > _MOST_NAMED else ""
     families = ", ".join(dict.fromkeys(family_of(name) for name in properties))
     where = f" at {', '.join(sites)}" if sites else ""
-    told = f"{families} moved{where} ({' and '.join(streams)}): {named}{more}"
-    if action is Action.INVESTIGATE:
-        return f"{told}; no other site moved: ask {', '.join(sites)} what changed before its images are learned from"
-    return f"{told}; the champion has not learned from such images"
+    return f"{families} moved{where} ({' and '.join(streams)}): {named}{more}"

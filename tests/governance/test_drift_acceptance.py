@@ -91,7 +91,7 @@ def test_what_the_statistics_find_day_by_day_is_accepted_once(file_store):
 
     def only_positive(table, here):
         shifted(table, here, ("intensity.i2",))
-        table.loc[here, "label.covid"] = "1"
+        table.loc[here, "label.covid"] = 1.0
 
     first = judged(3, lambda table, here: shifted(table, here, ("intensity.i2",)))
     given = accept_drift(file_store, first, "Ada", "a new scanner")

@@ -111,9 +111,15 @@ def read_page(store: ObjectStore, record: DriftRecord) -> bytes | None:
     return store.get(_page_key(record.id)) if record.page else None
 
 
+def checks(store: ObjectStore) -> list[DriftRecord]:
+    """Return all checks, of whatever champion."""
+    keys = (key for key in store.list(PREFIX) if key.endswith("/record.json"))
+    return [DriftRecord.model_validate(read_json(store, key)) for key in keys]
+
+
 def latest_check(store: ObjectStore) -> DriftRecord | None:
     """Return the check that was made last, if there is any."""
-    return _latest(_checks(store))
+    return _latest(checks(store))
 
 
 def check_that_asks(store: ObjectStore, name: str) -> tuple[DriftRecord, str | None]:
@@ -127,9 +133,9 @@ def check_that_asks(store: ObjectStore, name: str) -> tuple[DriftRecord, str | N
         DriftError: there is none such, or it looked at another model.
     """
     current = required_champion(store)
-    checks = _checks(store)
-    named = next((record for record in checks if record.id == name), None)
-    record = named or _latest(checks)
+    made = checks(store)
+    named = next((record for record in made if record.id == name), None)
+    record = named or _latest(made)
     if record is None:
         raise DriftError(f"there was no check for drift in {store.url} yet; run `ladnn drift`")
     if record.bundle_id != current.bundle_id:
@@ -162,13 +168,8 @@ def log_check(store: ObjectStore, tracking: Tracking, record: DriftRecord) -> No
     tracking.finish(run_id)
 
 
-def _checks(store: ObjectStore) -> list[DriftRecord]:
-    keys = (key for key in store.list(PREFIX) if key.endswith("/record.json"))
-    return [DriftRecord.model_validate(read_json(store, key)) for key in keys]
-
-
-def _latest(checks: Sequence[DriftRecord]) -> DriftRecord | None:
-    return max(checks, key=lambda record: record.checked_at, default=None)
+def _latest(made: Sequence[DriftRecord]) -> DriftRecord | None:
+    return max(made, key=lambda record: record.checked_at, default=None)
 
 
 def _streams(

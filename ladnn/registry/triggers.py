@@ -1,6 +1,7 @@
 """What sets off a retrain between the scheduled ones: a number of new studies, or drift."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,11 +9,13 @@ from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import document_key, load_version, manifest_images
 from ladnn.errors import StoreError
 from ladnn.governance.drift.acceptance import acceptances_of, sites_to_ask
+from ladnn.governance.drift.comparison import Stream
+from ladnn.governance.drift.sample import Family, family_of
 from ladnn.governance.drift.verdict import Action, DriftRecord
 from ladnn.intake.catalogue import read_outcomes
 from ladnn.intake.record import Outcome
 from ladnn.progress import say
-from ladnn.registry.drift import Watch
+from ladnn.registry.drift import Watch, checks
 from ladnn.registry.summary import RetrainSummary, status_of
 from ladnn.retrain import Plan, plans
 from ladnn.store import ObjectStore
@@ -45,36 +48,63 @@ class Monitored(BaseModel):
 
 
 def find_trigger(store: ObjectStore, config: ExperimentConfig, watch: Watch) -> Trigger:
-    """Find out whether anything sets off a retrain.
+    """Find out whether anything sets off a retrain; the reason names all that does.
 
-    Drift counts only where there is something new to learn from. Where a site is to be asked first, nothing sets one off
-    until a person accepts what moved there.
+    Drift counts only where there is something new to learn from, and once: see `_why_drift_waits`. Where a site is to be
+    asked first, nothing sets one off until a person accepts what moved there.
     """
     n_new = count_new_studies(store, synthetic=config.data.synthetic)
     told = f"{n_new} new {'study' if n_new == 1 else 'studies'} since the last retrain"
-    drift = watch.check
-    action = drift.verdict.action if drift else Action.NONE
+    drift, wanted = watch.check, config.triggers.new_studies
     if drift is not None and (asked := sites_to_ask(store, drift)):
         why = (
             f"{told}; drift {drift.id}: ask {', '.join(asked)} what changed before its images are learned from, "
             f"then `ladnn drift accept {drift.id}`"
         )
         return Trigger(retrain=False, reason=why, n_new_studies=n_new)
-    wanted = config.triggers.new_studies
-    if wanted is not None and n_new >= wanted:
-        return Trigger(retrain=True, reason=f"{told} (triggers.new_studies = {wanted})", n_new_studies=n_new)
-    if drift is None or action is not Action.RETRAIN:
-        seen = _seen(store, drift) if drift else watch.problem
-        return Trigger(retrain=False, reason=f"{told}; {seen}", n_new_studies=n_new)
+    enough = wanted is not None and n_new >= wanted
+    if drift is None or drift.verdict.action is not Action.RETRAIN:
+        waits = _seen(store, drift) if drift else watch.problem
+    else:
+        waits = _why_drift_waits(store, config, drift, n_new)
+    by_drift = f"drift {drift.id}: {drift.verdict.reason}" if drift and waits is None else None
+    by_number = f"{told} (triggers.new_studies = {wanted})" if enough else None
+    if set_off_by := [reason for reason in (by_number, by_drift) if reason]:
+        return Trigger(retrain=True, reason="; ".join(set_off_by), n_new_studies=n_new)
+    return Trigger(retrain=False, reason=f"{told}; {waits}", n_new_studies=n_new)
+
+
+def _why_drift_waits(store: ObjectStore, config: ExperimentConfig, drift: DriftRecord, n_new: int) -> str | None:
+    """Tell why a verdict `retrain` sets nothing off now; None where it does.
+
+    A retrain that was planned when the same had moved already, and came to something, has answered it: while the champion
+    stays, a few more studies of the same kind would give the same answer. What is new is another family of
+    properties, or as many studies as a comparison needs.
+    """
     if not config.triggers.drift:
-        return Trigger(retrain=False, reason=f"{told}; drift, but triggers.drift is off", n_new_studies=n_new)
+        return "drift, but triggers.drift is off"
     if n_new == 0:
-        return Trigger(
-            retrain=False,
-            reason=f"{told}; drift, but nothing new to learn from: contribute such cases",
-            n_new_studies=0,
+        return "drift, but nothing new to learn from: contribute such cases"
+    last = max(_told_plans(store, synthetic=config.data.synthetic), key=lambda plan: plan.planned_at, default=None)
+    least = drift.config.min_patients
+    if last is not None and n_new < least and _had_moved(store, drift, last.planned_at):
+        return (
+            f"drift {drift.id}, but retrain {last.retrain_id} has answered it: waits until something else moves, or for "
+            f"{least} new studies (drift.min_patients)"
         )
-    return Trigger(retrain=True, reason=f"drift {drift.id}: {drift.verdict.reason}", n_new_studies=n_new)
+    return None
+
+
+def _had_moved(store: ObjectStore, drift: DriftRecord, before: datetime) -> bool:
+    """Tell whether checks of the same champion before a time said to retrain for all that moves now."""
+    earlier = (item for item in checks(store) if item.bundle_id == drift.bundle_id and item.checked_at < before)
+    known = [_moved(item) for item in earlier if item.verdict.action is Action.RETRAIN]
+    return bool(known) and _moved(drift) <= set().union(*known)
+
+
+def _moved(record: DriftRecord) -> set[tuple[Stream, Family]]:
+    """Return what moved, by stream and family."""
+    return {(item.stream, family_of(moved.name)) for item in record.comparisons for moved in item.moved}
 
 
 def count_new_studies(store: ObjectStore, *, synthetic: bool) -> int:
@@ -84,10 +114,15 @@ def count_new_studies(store: ObjectStore, *, synthetic: bool) -> int:
     version it is said what is lost, and its images tell what it saw.
     """
     outcomes = list(read_outcomes(store))
-    told = [plan for plan in plans(store) if plan.config.data.synthetic == synthetic]
-    seen_by = {plan.dataset_version: plan for plan in told if status_of(store, plan.retrain_id) not in _TOLD_NOTHING}
+    seen_by = {plan.dataset_version: plan for plan in _told_plans(store, synthetic=synthetic)}
     later = outcomes[max((_n_seen(store, plan, outcomes) for plan in seen_by.values()), default=0) :]
     return len({record.study for outcome in later for record in outcome.accepted if record.synthetic == synthetic})
+
+
+def _told_plans(store: ObjectStore, *, synthetic: bool) -> list[Plan]:
+    """Return the plans of the retrains that ended with an answer, or wait for a person."""
+    of_kind = (plan for plan in plans(store) if plan.config.data.synthetic == synthetic)
+    return [plan for plan in of_kind if status_of(store, plan.retrain_id) not in _TOLD_NOTHING]
 
 
 def _n_seen(store: ObjectStore, plan: Plan, outcomes: Sequence[Outcome]) -> int:

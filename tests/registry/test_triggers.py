@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from challengers import held
-from drift_records import check_of
+from drift_records import check_of, keep_check
 from factories import keep_records, make_record
 
 from ladnn.config import ExperimentConfig, Variant
@@ -100,6 +100,56 @@ def test_drift_sets_off_a_retrain_by_its_verdict_and_the_reason_names_the_check(
     trigger = find_trigger(retrained, config(), drift(Action.RETRAIN))
     assert (trigger.retrain, trigger.reason) == (True, "drift k-1: intensity moved")
     assert not find_trigger(retrained, config(drift=False), drift(Action.RETRAIN)).retrain
+
+
+def test_the_reason_names_both_where_new_studies_and_drift_set_off_a_retrain(retrained):
+    add_studies(retrained, 3)
+    trigger = find_trigger(retrained, config(new_studies=3), drift(Action.RETRAIN))
+    assert trigger.reason == (
+        "3 new studies since the last retrain (triggers.new_studies = 3); drift k-1: intensity moved"
+    )
+
+
+@pytest.fixture
+def answered(file_store):
+    """A store whose last retrain was planned when drift had been found, and ended; and that check."""
+    keep_records(file_store, [make_record(f"p{k}", labels={"covid": k % 2}) for k in range(4)])
+    found = keep_check(file_store, check_of(Action.RETRAIN, {"hospital-a": ("intensity.mean",)}))
+    version = freeze(file_store, config().data)
+    plan = plan_retrain(file_store, version.id, config(), "0.0.1", force=False, reason="drift k-1").plan
+    finish_retrain(file_store, plan.retrain_id, "rejected", None, ())
+    return SimpleNamespace(store=file_store, check=found, retrain_id=plan.retrain_id)
+
+
+def moves(check_id, *names, **values):
+    return Watch(check=check_of(Action.RETRAIN, {"hospital-a": names}, check_id=check_id, **values), problem=None)
+
+
+def test_drift_that_a_retrain_has_answered_sets_off_no_other_with_each_new_study(answered):
+    add_studies(answered.store, 1)
+
+    for watch in (Watch(check=answered.check, problem=None), moves("k-2", "intensity.p25")):
+        trigger = find_trigger(answered.store, config(), watch)
+        assert (trigger.retrain, trigger.n_new_studies) == (False, 1)
+        assert f"retrain {answered.retrain_id} has answered it" in trigger.reason
+        assert "20 new studies (drift.min_patients)" in trigger.reason
+
+
+def test_drift_sets_off_a_retrain_anew_when_something_else_moves_much_is_new_or_the_champion_is_another(answered):
+    add_studies(answered.store, 1)
+    assert find_trigger(answered.store, config(), moves("k-2", "intensity.mean", "label.covid")).retrain
+    assert find_trigger(answered.store, config(), moves("k-2", "intensity.mean", bundle_id="b-2")).retrain
+
+    add_studies(answered.store, 20)
+    trigger = find_trigger(answered.store, config(), moves("k-2", "intensity.mean"))
+    assert (trigger.retrain, trigger.reason) == (True, "drift k-2: intensity moved")
+
+
+def test_drift_that_was_found_after_the_last_retrain_is_not_answered(retrained):
+    add_studies(retrained, 1)
+    watch = moves("k-1", "intensity.mean")
+    keep_check(retrained, watch.check)
+    assert find_trigger(retrained, config(), watch).retrain
 
 
 def test_while_a_site_is_to_be_asked_no_number_of_new_studies_sets_off_a_retrain(retrained):

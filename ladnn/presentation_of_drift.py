@@ -23,7 +23,7 @@ def print_drift(record: DriftRecord, store: ObjectStore) -> None:
         console.print(table(of_property, map(_property, shown), title))
     for item in record.streams:
         left_out = f", {item.n_not_sampled} more not drawn" if item.n_not_sampled else ""
-        unit = "requests" if item.stream == "service" else "patients"
+        unit = {"service": "requests", "intake": "contributions"}.get(item.stream, "patients")
         console.print(f"{item.stream}: {item.n_images} images of {item.n_patients} {unit}{left_out}")
     console.print(
         f"reference: {record.n_reference_images} images of {record.n_reference_patients} patients of "

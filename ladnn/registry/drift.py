@@ -16,11 +16,13 @@ from ladnn.dataset.split import Split
 from ladnn.dataset.version import load_manifest, load_version, rows_of
 from ladnn.errors import BundleError, DriftError, NoChampionError, StoreError
 from ladnn.governance.drift.comparison import Sides, Stream
-from ladnn.governance.drift.sample import FAMILIES, family_of, joined
+from ladnn.governance.drift.sample import FAMILIES, QUARANTINED, family_of, joined
 from ladnn.governance.drift.verdict import DriftRecord, StreamFacts, judge
+from ladnn.intake.catalogue import read_outcomes
 from ladnn.platform import Platform
 from ladnn.progress import Steps, no_steps
 from ladnn.registry.bundle import Bundle, load_bundle
+from ladnn.registry.drift_intake import quarantine_sides
 from ladnn.registry.drift_samples import Images, images_of_manifest, new_images, served_sample
 from ladnn.registry.looks import fit_reducer, look_at_stored
 from ladnn.registry.promotion import required_champion
@@ -57,14 +59,22 @@ def check_drift(platform: Platform, config: DriftConfig, on_step: Steps = no_ste
     bundle = load_bundle(store, promoted.bundle_id, platform.settings.trusted_keys())
     version = load_version(store, bundle.manifest.dataset_version)
     manifest = load_manifest(store, version.id)
-    new = new_images(store, version, list(manifest["image"]))
+    outcomes = list(read_outcomes(store))
+    new = new_images(store, version, outcomes, list(manifest["image"]))
+    sent = quarantine_sides(outcomes, version.n_outcomes, config, _SEED, synthetic=version.synthetic)
     served = list(read_served(store, served_keys(store, config.served_days), bundle.id))
-    check_id = _id(bundle, new, served, config)
+    check_id = _id(bundle, new, served, sent, config)
     if store.exists(_record_key(check_id)):
         return DriftRecord.model_validate(read_json(store, _record_key(check_id)))
-    n_of: dict[Stream, int] = {"contributions": len(new.digests), "service": len(served)}
+    n_of: dict[Stream, int] = {
+        "contributions": len(new.digests),
+        "service": len(served),
+        "intake": sent.current.n_images,
+    }
     new = new.sampled(config.max_images, _SEED)
     streams = _streams(platform, bundle, manifest, (new, served), config, on_step)
+    if sent.current.n_images:
+        streams["intake"] = sent
     developed_on = manifest["split"].isin(_DEVELOPED_ON)
     verdict, comparisons = judge(streams, config, _SEED)
     record = DriftRecord(
@@ -230,12 +240,15 @@ def _facts(stream: Stream, sides: Sides, n_images: int) -> StreamFacts:
     )
 
 
-def _id(bundle: Bundle, new: Images, served: Sequence[ServedPrediction], config: DriftConfig) -> str:
+def _id(bundle: Bundle, new: Images, served: Sequence[ServedPrediction], sent: Sides, config: DriftConfig) -> str:
     asked = {
         "revision": _REVISION,
         "bundle": bundle.id,
         "config": config.model_dump(mode="json"),
         "images": [new.digests, new.table.to_json(orient="values", double_precision=15)],
+        "intake": [
+            (side.patients.tolist(), side.table[QUARANTINED].tolist()) for side in (sent.reference, sent.current)
+        ],
         "served": [(item.at.isoformat(), item.request) for item in served],
     }
     return "k-" + hashlib.sha256(canonical_json(asked)).hexdigest()[:16]

@@ -10,9 +10,8 @@ import pandas as pd
 
 from ladnn.dataset.version import DatasetVersion
 from ladnn.governance.drift.sample import Sample
-from ladnn.intake.catalogue import read_outcomes
 from ladnn.intake.label_changes import labelled
-from ladnn.intake.record import Record
+from ladnn.intake.record import Outcome, Record
 from ladnn.labels import LABELS
 from ladnn.registry.looks import Looks, Reducer, named_probabilities
 from ladnn.registry.served import ServedPrediction
@@ -75,17 +74,19 @@ def images_of_manifest(rows: pd.DataFrame) -> Images:
     )
 
 
-def new_images(store: ObjectStore, version: DatasetVersion, known: Sequence[str]) -> Images:
+def new_images(
+    store: ObjectStore, version: DatasetVersion, outcomes: Sequence[Outcome], known: Sequence[str]
+) -> Images:
     """Return what was accepted since a version was frozen, of its kind.
 
     Args:
-        store: holds the catalogue.
+        store: holds the labels.
         version: the champion's.
+        outcomes: all of intake.
         known: digests of its images.
     """
-    outcomes = list(read_outcomes(store))[version.n_outcomes :]
     there = set(known)
-    accepted = (r for outcome in outcomes for r in outcome.accepted)
+    accepted = (r for outcome in outcomes[version.n_outcomes :] for r in outcome.accepted)
     records = labelled((r for r in accepted if r.synthetic == version.synthetic and r.image not in there), store)
     described = [
         acquisition(record.model_dump(mode="json")) | {f"label.{code}": _label(record, code) for code in LABELS}

@@ -101,6 +101,17 @@ def test_another_scanner_is_noticed_in_the_grey_levels(champion_platform):
     assert {family_of(name) for name in record.verdict.properties} <= {"intensity", "embedding", "prediction"}
 
 
+def test_sites_of_which_all_is_quarantined_are_named_though_there_is_no_image_to_look_at(champion_platform):
+    contribute_more(champion_platform, 8, np.zeros_like)
+
+    record = check(champion_platform)
+
+    assert (record.verdict.action, record.verdict.properties) == (Action.INVESTIGATE, ("intake.quarantined",))
+    assert set(record.verdict.sites) <= {"phantom-a", "phantom-b"}
+    assert [(item.stream, item.n_patients) for item in record.streams] == [("intake", N_NEW)]
+    assert check(champion_platform) == record
+
+
 def test_no_record_names_a_patient(champion_platform):
     contribute_more(champion_platform, 7)
     store = champion_platform.store

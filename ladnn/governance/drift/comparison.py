@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.config_monitoring import DriftConfig
 from ladnn.governance.drift.permutation import Shift, shifts
-from ladnn.governance.drift.sample import FAMILIES, MODEL_FAMILIES, Sample, on_common_terms
+from ladnn.governance.drift.sample import FAMILIES, MODEL_FAMILIES, QUARANTINED, Sample, on_common_terms
 
-Stream = Literal["contributions", "service"]
+Stream = Literal["contributions", "service", "intake"]
 Basis = Literal["data", "model"]
 KNOWN_SITES, NEW_SITES, ALL_SITES = "sites known before", "new sites", "all"
 _JOINT = (KNOWN_SITES, NEW_SITES, ALL_SITES)
@@ -114,6 +114,7 @@ def compare(streams: dict[Stream, Sides], config: DriftConfig, seed: int) -> tup
         seed: of the permutations.
     """
     asked = [question for stream, sides in streams.items() for question in _questions(stream, sides, config)]
+    asked = [question for question in asked if question.stream != "intake" or _more_is_quarantined(question)]
     n_tests = sum(question.answerable for question in asked)
     n_permutations = max(_LEAST_PERMUTATIONS, math.ceil(_STEPS_OF_ALPHA * n_tests / config.alpha))
     found = [_shifts(question, n_permutations, seed) if question.answerable else None for question in asked]
@@ -144,7 +145,8 @@ def moved_alone(sides: Sides, found: Sequence[Comparison], config: DriftConfig, 
         return False
     questions = [item for item in _questions("contributions", elsewhere, config) if item.scope in _JOINT]
     excess = {s.name: s.excess for item in questions for s in _shifts(item, _LEAST_PERMUTATIONS, seed)}
-    farthest = [max(item.moved, key=lambda moved: moved.excess) for item in alarms]
+    moved_at = {site: [moved for item in alarms if item.site == site for moved in item.moved] for site in sites}
+    farthest = [max(moved, key=lambda item: item.excess) for moved in moved_at.values()]
     return all(excess.get(moved.name, 0.0) < _ELSEWHERE * moved.excess for moved in farthest)
 
 
@@ -190,6 +192,16 @@ def _questions(stream: Stream, sides: Sides, config: DriftConfig) -> Iterator[_A
             of_site = before.where(before.sites == site) if site in sides.known_sites else before
             here = of_site, now.where(now.sites == site)
             yield _Asked(stream, str(site), str(site), basis, *here, False, needed(str(site), config))
+
+
+def _more_is_quarantined(asked: _Asked) -> bool:
+    """Tell whether a site is asked about whose share in quarantine rose: less rubbish than before is no harm."""
+    return bool(asked.site and asked.basis == "data" and quarantined(asked.current) > quarantined(asked.reference))
+
+
+def quarantined(sample: Sample) -> float:
+    """Return the share in quarantine of what was sent; each contribution counts once."""
+    return float(sample.table[QUARANTINED].groupby(sample.patients).mean().mean())
 
 
 def _shifts(asked: _Asked, n_permutations: int, seed: int) -> list[Shift]:

@@ -171,7 +171,7 @@ def _page(snapshot: "Snapshot", record: DriftRecord, stream: Stream, page: Page)
 
 def _heading(record: DriftRecord, stream: Stream, page: Page) -> str:
     verdict = record.verdict
-    units = {"contributions": "patients", "service": "requests"}
+    units = {"contributions": "patients", "service": "requests", "intake": "contributions"}
     counts = "; ".join(
         f"{item.stream}: {item.n_images} images of {item.n_patients} {units[item.stream]}" for item in record.streams
     )

@@ -1,4 +1,4 @@
-"""What is compared: images of one side, described by properties of five families, each image with its patient and site."""
+"""What is compared: images of one side, described by properties of six families, each image with its patient and site."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from ladnn.errors import DatasetError
 
-Family = Literal["acquisition", "intensity", "label", "embedding", "prediction"]
+Family = Literal["acquisition", "intensity", "label", "embedding", "prediction", "intake"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 MODEL_FAMILIES: frozenset[Family] = frozenset(("embedding", "prediction"))
 """Families that a model computes: held against patients whom it was not fitted to, since on those it is too sure."""
+QUARANTINED = "intake.quarantined"
+"""Whether an image that was sent stands in quarantine, 1 or 0."""
 UNKNOWN = "unknown"
 """Value of a categorical property where it is missing."""
 _KNOWN = " stated"

@@ -15,6 +15,7 @@ from ladnn.governance.drift.comparison import (
     elsewhere_than,
     moved_alone,
     needed,
+    quarantined,
 )
 from ladnn.governance.drift.sample import family_of
 
@@ -68,7 +69,7 @@ class StreamFacts(BaseModel):
     stream: Stream
     n_images: int
     n_patients: int
-    """Patients; of the service, requests."""
+    """Patients; of the service requests, of intake contributions."""
     n_not_sampled: int
     """Images left out because there are too many."""
 
@@ -111,30 +112,41 @@ def judge(streams: dict[Stream, Sides], config: DriftConfig, seed: int) -> tuple
     """Compare and decide.
 
     Sites that moved while others did not, and without which nothing moved, are to be asked, and so is one site that moved
-    while others sent too little to tell. Whatever moved in another way is what the next model has to learn.
+    while others sent too little to tell. Whatever moved in another way is what the next model has to learn. A site of which
+    more is quarantined than before is to be asked, too; nothing is learned from what was quarantined.
     """
     comparisons = compare(streams, config, seed)
     alarms = [item for item in comparisons if item.alarm]
-    answered = [item for item in comparisons if item.p_value is not None]
     if not alarms:
-        return _quiet(comparisons, answered, config), comparisons
-    moved = {item.site for item in alarms if item.site}
+        return _quiet([item for item in comparisons if item.stream != "intake"], config), comparisons
+    shifts = [item for item in alarms if item.stream != "intake"]
+    sites, moved = ({item.site for item in items if item.site} for items in (alarms, shifts))
     sides = streams.get("contributions")
-    if sides is None or not moved_alone(sides, alarms, config, seed):
-        return _verdict(Action.RETRAIN, alarms, moved, "the champion has not learned from such images"), comparisons
-    told = elsewhere_than(sides, moved).n_patients >= config.min_site_patients
-    others = "no other site moved" if told else "other sites sent too little to tell whether they moved, too"
-    what = f"{others}: ask {', '.join(sorted(moved))} what changed before its images are learned from"
-    return _verdict(Action.INVESTIGATE, alarms, moved, what), comparisons
+    if shifts and (sides is None or not moved_alone(sides, shifts, config, seed)):
+        return _verdict(Action.RETRAIN, alarms, sites, "the champion has not learned from such images"), comparisons
+    what = [_rubbish(streams["intake"], item.site) for item in alarms if item.stream == "intake" and item.site]
+    if shifts and sides is not None:
+        told = elsewhere_than(sides, moved).n_patients >= config.min_site_patients
+        what.append("no other site moved" if told else "other sites sent too little to tell whether they moved, too")
+    ask = f"ask {', '.join(sorted(sites))} what changed before its images are learned from"
+    return _verdict(Action.INVESTIGATE, alarms, sites, f"{'; '.join(what)}: {ask}"), comparisons
 
 
-def _quiet(comparisons: Sequence[Comparison], answered: Sequence[Comparison], config: DriftConfig) -> Verdict:
-    n = len(answered)
-    quiet = [f"nothing moved beyond chance in {n} comparison{'s' if n > 1 else ''}"] if answered else []
+def _rubbish(sides: Sides, site: str) -> str:
+    """Say how much of what a site sent was quarantined."""
+    here, before = sides.current.where(sides.current.sites == site), sides.reference
+    whose = "of all sites " * (site not in sides.known_sites)
+    before = before if whose else before.where(before.sites == site)
+    return f"of what {site} sent {quarantined(here):.0%} was quarantined, {whose}{quarantined(before):.0%} before"
+
+
+def _quiet(comparisons: Sequence[Comparison], config: DriftConfig) -> Verdict:
+    n = sum(item.p_value is not None for item in comparisons)
+    quiet = [f"nothing moved beyond chance in {n} comparison{'s' if n > 1 else ''}"] if n else []
     short = [told for item in comparisons if (told := _short(item, config))]
     more = [f"{len(short) - _MOST_NAMED} more are too small"] if len(short) > _MOST_NAMED else []
     return Verdict(
-        action=Action.NONE if answered else Action.NOT_ENOUGH_CASES,
+        action=Action.NONE if n else Action.NOT_ENOUGH_CASES,
         sites=(),
         properties=(),
         streams=(),

@@ -146,7 +146,7 @@ def plan(version: DatasetVersion, config: ExperimentConfig, force: bool, reason:
         platform.settings.signing_key()
         if version.splits["test"].n_images:
             budget = config.gates.max_test_openings
-            check_budget(platform.store, version.test_version, found.plan.retrain_id, budget)
+            check_budget(platform.store, [(version.test_version, found.plan.retrain_id)], budget)
     return found
 
 

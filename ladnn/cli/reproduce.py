@@ -48,7 +48,7 @@ def table2(
 
     Killed, it goes on where it stopped; what was trained before by the same recipe on the same data is not trained
     again. The test part of each cut is opened when all is trained, and the ledger counts that: one opening for each
-    recipe, as for a retrain, since what is seen here can guide the next recipe just as well. Nothing is promoted.
+    backbone, as for a retrain, since what is seen here can guide the next recipe just as well. Nothing is promoted.
     """
     from ladnn.evaluation.validation import sampling_of
     from ladnn.model.weights import WeightsSource

@@ -1,6 +1,6 @@
 """`ladnn test-set`: how often each test-set version was opened, and openings beyond its budget, by name and reason."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,8 @@ from ladnn.platform import open_platform
 from ladnn.result import emit
 
 if TYPE_CHECKING:
-    from ladnn.governance.ledger import Opening
+    from ladnn.governance.ledger import Allowance, Opening, Use
+    from ladnn.store import ObjectStore
 
 app = typer.Typer(no_args_is_help=True, help="The ledger of the test set: openings and their budget.")
 Version = Annotated[str, typer.Argument(help="Test-set version, see `ladnn test-set show`.")]
@@ -20,27 +21,26 @@ def show(
     version: Annotated[str | None, typer.Argument(help="Test-set version; without it all.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who opened which test-set version, when, with which bundles, and what was allowed beyond its budget."""
-    from ladnn.governance.ledger import allowances, openings
+    """Show who opened which test-set version, when, with which bundles, and what is left of its budget.
+
+    An opening of another version counts by the share of this version's patients that it held.
+    """
+    from ladnn.governance.ledger import allowances, openings, use_of, uses
 
     store = open_platform().store
-    opened = openings(store, version)
-    versions = list(dict.fromkeys(item.test_version for item in opened))
-    allowed = [item for name in versions for item in allowances(store, name)]
+    asked = uses(store) if version is None else [use_of(store, version)]
+    opened, allowed, budget = openings(store, version), allowances(store, version), _budget(store)
     if as_json:
         emit(
             {
+                "budget": budget,
+                "versions": [item.model_dump(mode="json") | {"left": item.left(budget)} for item in asked],
                 "openings": [item.model_dump(mode="json") for item in opened],
                 "allowed": [item.model_dump(mode="json") for item in allowed],
             }
         )
-        return
-    if not opened:
-        typer.echo("no test set has been opened yet")
-        return
-    _print(opened, {name: sum(item.openings for item in allowed if item.test_version == name) for name in versions})
-    for item in allowed:
-        typer.echo(f"{item.test_version}: {item.openings} more allowed by {item.by}: {item.reason}")
+    else:
+        _print(version, asked, opened, allowed, budget)
 
 
 @app.command()
@@ -61,16 +61,45 @@ def accept(
         typer.echo(f"{version}: {openings} more allowed by {by}; run the same `ladnn retrain` command again")
 
 
-def _print(opened: "list[Opening]", allowed: dict[str, int]) -> None:
+def _budget(store: "ObjectStore") -> int:
+    """Return the budget of the retrain that was planned last; before any, the default."""
+    from ladnn.config_gates import GateConfig
+    from ladnn.retrain import plans
+
+    last = max(plans(store), key=lambda plan: plan.planned_at, default=None)
+    return (last.config.gates if last else GateConfig()).max_test_openings
+
+
+def _print(
+    version: str | None, asked: "list[Use]", opened: "list[Opening]", allowed: "list[Allowance]", budget: int
+) -> None:
     from ladnn.presentation import open_console, table
 
+    if not opened:
+        typer.echo("no test set has been opened yet" if version is None else f"{version}: not opened yet")
     console = open_console()
-    rows = [
-        (item.test_version, f"{item.opened_at:%Y-%m-%d %H:%M}", item.retrain_id, ", ".join(item.opened_by))
-        for item in opened
-    ]
-    console.print(table(("test set", "opened (UTC)", "by retrain", "bundles measured"), rows, "openings"))
-    for version, more in allowed.items():
-        n_opened = sum(item.test_version == version for item in opened)
-        beyond = f"; {more} allowed beyond the budget" if more else ""
-        console.print(f"{version}: opened {n_opened} times{beyond} (budget: gates.max_test_openings)", markup=False)
+    if opened:
+        rows = [
+            (item.test_version, f"{item.opened_at:%Y-%m-%d %H:%M}", item.retrain_id, ", ".join(item.opened_by))
+            for item in opened
+        ]
+        console.print(table(("test set", "opened (UTC)", "by retrain", "bundles measured"), rows, "openings"))
+    if asked:
+        columns = ("test set", "patients", "opened", "used", "budget", "left")
+        console.print(table(columns, [_line(item, budget) for item in asked], "budget"))
+        console.print(
+            "used: retrains that looked at a patient of it, on average; openings of other versions count by the share of "
+            "its patients that they held. budget: gates.max_test_openings of the retrain planned last, and what was allowed",
+            markup=False,
+        )
+    for item in allowed:
+        typer.echo(f"{item.test_version}: {item.openings} more allowed by {item.by}: {item.reason}")
+
+
+def _line(use: "Use", budget: int) -> tuple[Any, ...]:
+    from ladnn.governance.ledger import shown
+
+    times = {0: "never", 1: "once"}.get(use.n_openings, f"{use.n_openings} times")
+    beyond = f" + {shown(use.allowed)} allowed" if use.allowed else ""
+    patients = "unknown" if use.n_patients is None else str(use.n_patients)
+    return (use.test_version, patients, times, shown(use.used), f"{budget}{beyond}", str(use.left(budget)))

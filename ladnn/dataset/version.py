@@ -121,6 +121,19 @@ def manifest_images(store: ObjectStore, version_id: str) -> set[str]:
     return set(_read_manifest(store, version_id)["image"])
 
 
+def test_patients(store: ObjectStore, version_id: str) -> pd.DataFrame:
+    """Return group and image of each row of a version's test part, unchecked.
+
+    Raises:
+        ObjectNotFoundError: it was never frozen.
+        DigestMismatchError: its contents are not those that were written.
+    """
+    return rows_of(_read_manifest(store, version_id), "test")[["group", "image"]]
+
+
+test_patients.__test__ = False  # type: ignore[attr-defined]
+
+
 def rows_of(manifest: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Return the rows of one split."""
     return manifest[manifest["split"] == split].reset_index(drop=True)

@@ -35,7 +35,7 @@ class DecisionRecord(BaseModel):
         ended: promoted, rejected, expired, superseded, or on its way: held for a person, approved, passed by all gates.
         summary: all of it in a few plain sentences.
         trigger: why there was a retrain.
-        test_version: of the test set; `openings` counts how often it had been opened, this time included.
+        test_version: of the test set; `openings` counts the retrains that looked at one of its patients, this time included, on average.
         champion: the model that the candidate was compared with; None for a first one.
         retention: both models on the previous and the new test set, and what new data and new model brought; None where there
             was nothing to compare.
@@ -55,7 +55,7 @@ class DecisionRecord(BaseModel):
     config_digest: str
     dataset_version: str
     test_version: str
-    openings: int
+    openings: float
     variant: str
     bundle_id: str
     champion: Promotion | None

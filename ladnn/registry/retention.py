@@ -10,7 +10,7 @@ from ladnn.errors import BudgetSpentError, LadnnError
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.delong import auroc_by_delong
 from ladnn.governance.gates.evidence import Retention
-from ladnn.governance.ledger import check_budget, record_opening
+from ladnn.governance.ledger import record_opening
 from ladnn.registry.champion_comparison import auroc_difference
 from ladnn.registry.measured import Measured, probabilities_on
 from ladnn.retrain import Plan
@@ -29,8 +29,8 @@ def measure_retention(
 ) -> Retention:
     """Fill the 2 x 2 of models and test versions; the ledger counts the opening of the previous version, too.
 
-    Where the budget of the previous version is used up, or the champion's dataset version cannot be read, the table
-    says so and stays empty.
+    Patients that this retrain has looked at in the new version are used no further. Where the others of the previous
+    version have no budget left, or the champion's dataset version cannot be read, the table says so and stays empty.
     """
     table = Retention(previous_version=None, new_version=version.test_version)
     try:
@@ -42,8 +42,8 @@ def measure_retention(
         if earlier.empty:
             return _unmeasured(table, "the champion's dataset version holds no test patients")
         if previous.test_version != version.test_version:
-            check_budget(store, previous.test_version, plan.retrain_id, plan.config.gates.max_test_openings)
-            record_opening(store, previous.test_version, plan.retrain_id, (ours.bundle.id, theirs.bundle.id))
+            measured, budget = (ours.bundle.id, theirs.bundle.id), plan.config.gates.max_test_openings
+            record_opening(store, previous.test_version, plan.retrain_id, measured, budget)
         before = {
             "candidate": probabilities_on(store, rows, earlier, ours, cache),
             "champion": probabilities_on(store, rows, earlier, theirs, cache),

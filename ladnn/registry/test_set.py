@@ -12,7 +12,7 @@ from ladnn.evaluation.paired import AurocDifference
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
-from ladnn.governance.ledger import allowances, check_budget, n_allowed_beyond, record_opening
+from ladnn.governance.ledger import Use, allowances, record_opening
 from ladnn.registry.bundle import load_bundle, read_manifest
 from ladnn.registry.champion_comparison import auroc_difference, flipped, rate_differences, slice_differences
 from ladnn.registry.lesion_comparison import compare_lesions
@@ -72,11 +72,11 @@ def open_test_set(
         return done
     current = champion(store)
     rows = rows_of(load_manifest(store, plan.dataset_version), "test")
-    ours, theirs, problem, openings = None, None, None, 0
+    ours, theirs, problem, use = None, None, None, None
     if not rows.empty:
-        check_budget(store, version.test_version, plan.retrain_id, plan.config.gates.max_test_openings)
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
-        openings = record_opening(store, version.test_version, plan.retrain_id, opened_by)
+        budget = plan.config.gates.max_test_openings
+        use = record_opening(store, version.test_version, plan.retrain_id, opened_by, budget)
         ours = measure(store, plan, rows, load_bundle(store, candidate_bundle, trusted), TEST_CANDIDATE, cache)
         theirs, problem = _champion(store, plan, rows, current, trusted, cache)
     evidence = TestEvidence(
@@ -87,8 +87,9 @@ def open_test_set(
         has_champion=current is not None,
         champion_problem=problem,
         candidate_is_champion=_is_champion(store, candidate_bundle, current, trusted),
-        openings=openings,
-        **_allowed(store, version.test_version),
+        openings=use.used if use else 0,
+        allowed=use.allowed if use else 0,
+        allowed_by=_allowed_by(store, use),
     )
     difference = None
     if ours is not None and theirs is not None:
@@ -188,7 +189,9 @@ def _compared(
     )
 
 
-def _allowed(store: ObjectStore, test_version: str) -> dict[str, Any]:
-    given = allowances(store, test_version)
-    by = f"{given[-1].by}: {given[-1].reason}" if given else None
-    return {"allowed": n_allowed_beyond(store, test_version), "allowed_by": by}
+def _allowed_by(store: ObjectStore, use: Use | None) -> str | None:
+    """Return who allowed openings beyond the budget last, and why; None where nothing that counts was allowed."""
+    if use is None or not use.allowed:
+        return None
+    given = allowances(store, use.test_version) or allowances(store)
+    return f"{given[-1].by}: {given[-1].reason}"

@@ -31,7 +31,7 @@ class Cell:
         backbone: of both.
         cut: of the data.
         seed: of both.
-        recipe_id: of everything but backbone and seed; a recipe opens a test part once.
+        recipe_id: of everything but backbone and seed; each backbone of a recipe opens a test part once.
         version: frozen data of the cut.
         plan: what is trained.
     """

@@ -21,7 +21,7 @@ def _at_home(platform, monkeypatch):
 
 def test_a_spent_test_set_is_refused_before_training_until_a_person_allows_more(platform):
     assert planned(platform).state == "new"
-    record_opening(platform.store, platform.version.test_version, "r-earlier", ("b-1",))
+    record_opening(platform.store, platform.version.test_version, "r-earlier", ("b-1",), 1)
 
     for _ in range(2):  # planned already, it is refused again
         with pytest.raises(BudgetSpentError, match="ladnn test-set accept"):

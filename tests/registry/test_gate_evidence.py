@@ -16,7 +16,8 @@ from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.errors import BudgetSpentError, BundleError, RetrainError
-from ladnn.governance.ledger import allow_openings, count_openings, record_opening
+from ladnn.governance.ledger import allow_openings, count_openings, record_opening, use_of
+from ladnn.governance.shared_patients import SharedPatients
 from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
@@ -111,18 +112,35 @@ def test_a_grown_test_set_fills_the_table_of_retention_and_both_versions_count_a
     assert alone.champion.auroc.value == pytest.approx(retention.champion_previous.value)
 
 
-def test_a_previous_test_version_whose_budget_is_spent_is_not_opened(champion_platform):
+def test_a_previous_test_version_whose_budget_is_spent_is_not_opened(champion_platform, monkeypatch):
     version, plan = grown(champion_platform)
     previous = champion_platform.version.test_version
-    for number in range(plan.config.gates.max_test_openings):
-        record_opening(champion_platform.store, previous, f"r-{number}", ())
+    budget = plan.config.gates.max_test_openings
+    for number in range(budget):
+        record_opening(champion_platform.store, previous, f"r-{number}", (), budget)
+    # As another cut would have it, the new version holds none of the patients of the previous one.
+    monkeypatch.setattr(SharedPatients, "share", lambda _, version, others: float(version in others))
 
     evidence = opened(champion_platform, plan, version).evidence
 
     assert "budget" in evidence.retention.problem
     assert evidence.retention.n_kept == evidence.retention.n_previous > 0
     assert evidence.candidate is not None
-    assert count_openings(champion_platform.store, previous) == plan.config.gates.max_test_openings
+    assert count_openings(champion_platform.store, previous) == budget
+
+
+def test_previous_test_patients_that_stand_in_the_new_version_are_looked_at_there_and_need_no_budget(champion_platform):
+    version, plan = grown(champion_platform)
+    previous = champion_platform.version.test_version
+    budget = plan.config.gates.max_test_openings
+    for number in range(budget - 1):
+        record_opening(champion_platform.store, previous, f"r-{number}", (), budget)
+
+    evidence = opened(champion_platform, plan, version).evidence
+
+    assert evidence.retention.problem is None
+    assert use_of(champion_platform.store, previous).used == budget
+    assert 1 < evidence.openings < budget
 
 
 def test_beyond_its_budget_nothing_is_scored_until_a_person_allows_it(champion_platform):
@@ -130,7 +148,7 @@ def test_beyond_its_budget_nothing_is_scored_until_a_person_allows_it(champion_p
     once = plan.config.model_copy(update={"gates": GateConfig(max_test_openings=1)})
     plan = plan.model_copy(update={"config": once})
     test_version = champion_platform.version.test_version
-    record_opening(store, test_version, "r-earlier", ())
+    record_opening(store, test_version, "r-earlier", (), 1)
 
     with pytest.raises(BudgetSpentError, match="ladnn test-set accept"):
         opened(champion_platform, plan)

@@ -1,5 +1,7 @@
 """Table 2: the paper's numbers, and ours measured on models whose scores are known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
@@ -7,14 +9,14 @@ from trained_platform import TrainedPlatform
 
 from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import load_manifest, rows_of
-from ladnn.errors import BudgetSpentError, ConfigError, DatasetError, WeightsError
+from ladnn.errors import BudgetSpentError, ConfigError, DatasetError, RetrainError, WeightsError
 from ladnn.evaluation.calibration import Calibration, Temperature
 from ladnn.evaluation.scored import Scored, keep_scored
-from ladnn.governance.ledger import count_openings, record_opening
+from ladnn.governance.ledger import count_openings, openings, record_opening, use_of
 from ladnn.labels import DIAGNOSIS
 from ladnn.model.weights import WeightsSource
 from ladnn.platform import Platform
-from ladnn.reproduction.cells import TASKS, check_backbones, plan_cells
+from ladnn.reproduction.cells import TASKS, Cell, check_backbones, plan_cells
 from ladnn.reproduction.paper import BACKBONES, CUTS, METRICS, published
 from ladnn.reproduction.running import score_cells, scores, train_cells
 from ladnn.reproduction.table2 import tabulate
@@ -47,7 +49,7 @@ def test_a_cell_is_found_again_whatever_else_is_asked(platform: TrainedPlatform,
     more = plan_cells(platform.store, recipe, ["resnet18", "efficientnet_lite0"], ["D0", "D0+D1"], 2)
     assert first in more
     assert len({cell.plan.retrain_id for cell in more}) == len(more) == 8
-    assert len({cell.recipe_id for cell in more}) == 2  # one a cut: more backbones or seeds open no test part again
+    assert len({cell.recipe_id for cell in more}) == 2  # one a cut
     assert retrain_ids(platform.store) == before
     with pytest.raises(ConfigError, match="no cut 'D7'"):
         plan_cells(platform.store, recipe, ["resnet18"], ["D7"], 1)
@@ -59,7 +61,7 @@ def test_a_test_part_whose_budget_is_spent_stays_shut_and_nothing_is_trained_for
     cells = plan_cells(platform.store, recipe, ["efficientnet_lite0"], ["D0"], 1)
     test_version, budget = cells[0].version.test_version, recipe.gates.max_test_openings
     for number in range(budget):
-        record_opening(platform.store, test_version, f"r-{number}", ("b-1",))
+        record_opening(platform.store, test_version, f"r-{number}", ("b-1",), budget)
     for act in (
         lambda: train_cells(Platform(platform.settings, platform.store), cells),
         lambda: score_cells(platform.store, cells, platform.home),
@@ -115,3 +117,22 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(
         np.testing.assert_allclose(row.difference_by_seed, values[:, 1] - values[:, 0])
         assert row.difference.value == pytest.approx(float((values[:, 1] - values[:, 0]).mean()))
         assert row.paper_baseline == published(row.metric, "efficientnet_b0", "D0")[0] / 100
+
+
+def test_each_backbone_is_a_look_at_the_test_part_and_seeds_that_are_asked_for_later_are_another(
+    platform: TrainedPlatform, recipe: ExperimentConfig
+) -> None:
+    backbones = ["resnet18", "efficientnet_lite0"]
+    cells, more = (plan_cells(platform.store, recipe, backbones, ["D0"], n_seeds) for n_seeds in (2, 3))
+
+    def opened(asked: Sequence[Cell]) -> list[tuple[str, ...]]:
+        for _ in range(2):  # killed and run again, it counts once
+            with pytest.raises(RetrainError, match="not trained"):
+                score_cells(platform.store, asked, platform.home)
+        return [item.opened_by for item in openings(platform.store, cells[0].version.test_version)]
+
+    of_backbone = [tuple(cell.plan.retrain_id for cell in cells if cell.backbone == name) for name in backbones]
+    assert opened(cells) == of_backbone
+    later = [(cell.plan.retrain_id,) for cell in more if cell not in cells]
+    assert opened(more) == of_backbone + later
+    assert use_of(platform.store, cells[0].version.test_version).used == 4

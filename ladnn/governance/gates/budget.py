@@ -3,27 +3,27 @@
 from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
-from ladnn.governance.ledger import is_near
+from ladnn.governance.ledger import is_beyond, is_near, shown
 
 REMEDIES = "grow the test set with new patients, or accept more openings by name"
 
 
 def test_set_budget(evidence: TestEvidence, config: GateConfig) -> GateResult:
-    """Tell how often the test set has been opened; warn near the budget, and leave what is beyond it to a person.
+    """Tell how often the test patients have been looked at; warn near the budget, and leave what is beyond it to a person.
 
     The ledger blocks an opening beyond the budget before anything is scored. An opening that a person allowed passes.
     """
     limit = config.max_test_openings
     openings, allowed = evidence.openings, limit + evidence.allowed
-    told = f"opening {openings} of {limit} of this test-set version"
+    told = f"opening {shown(openings)} of {limit} of these test patients"
     verdict, finding = Verdict.PASS, None
-    if openings > allowed:
+    if is_beyond(openings, allowed):
         verdict = Verdict.NOT_EVALUATED
         told += f", so its numbers no longer stand for new patients: {REMEDIES}"
-    elif openings > limit:
+    elif is_beyond(openings, limit):
         finding, told = "accepted", f"{told}; more were allowed by {evidence.allowed_by}"
     elif is_near(openings, limit):
-        finding, told = "near the budget", f"{told}; {limit - openings} are left: {REMEDIES}"
+        finding, told = "near the budget", f"{told}; {shown(limit - openings)} are left: {REMEDIES}"
     n = evidence.candidate.n_images if evidence.candidate else 0
     return counted("test_set_budget", openings, limit, verdict, told, n, finding)
 

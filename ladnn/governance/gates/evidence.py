@@ -139,8 +139,8 @@ class TestEvidence(_Evidence):
         has_champion: whether anything has been promoted yet.
         champion_problem: why the champion cannot be rescored; None where it was, or where there is none.
         candidate_is_champion: whether both are the same model, of whichever retrain.
-        openings: of this test-set version so far, this one included.
-        allowed: openings that persons allowed beyond the budget.
+        openings: retrains that looked at a patient of this test-set version, this one included, on average.
+        allowed: openings that persons allowed beyond the budget, counted alike.
         allowed_by: who allowed the last of them, and why.
     """
 
@@ -159,8 +159,8 @@ class TestEvidence(_Evidence):
     has_champion: bool
     champion_problem: str | None = None
     candidate_is_champion: bool
-    openings: int
-    allowed: int = 0
+    openings: float
+    allowed: float = 0.0
     allowed_by: str | None = None
 
 

@@ -22,7 +22,6 @@ from ladnn.config import ExperimentConfig
 from ladnn.config_file import parse_config
 from ladnn.dataset.card.keeping import keep_page
 from ladnn.dataset.freezing import check_trainable_parts, freeze
-from ladnn.dataset.shortcuts.acceptance import read_acceptance
 from ladnn.dataset.shortcuts.audit import ShortcutAudit, audit_version
 from ladnn.dataset.split import SPLITS
 from ladnn.dataset.version import DatasetVersion
@@ -32,27 +31,25 @@ from ladnn.evaluation.selection import select_candidate
 from ladnn.evaluation.validation import Validated, sampling_of, validate_variant
 from ladnn.governance.decision import Decision, decide
 from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.gates.verdicts import GateResult
 from ladnn.governance.ledger import check_budget
 from ladnn.model.network import check_trainable
 from ladnn.model.weights import WeightsSource
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
+from ladnn.registry.beforehand import failed_beforehand, gather_beforehand
 from ladnn.registry.bundle import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
-from ladnn.registry.changes import changes_of
-from ladnn.registry.data_facts import gather_data_facts
 from ladnn.registry.leftovers import supersede_unfinished
 from ladnn.registry.metric_rows import metric_rows
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
 from ladnn.registry.publication import end_retrain
 from ladnn.registry.retrain_figures import draw_figures
-from ladnn.registry.serving_check import check_serving
 from ladnn.registry.summary import RetrainSummary, Status, summarise
-from ladnn.registry.test_set import TestResult, open_test_set, read_flips
+from ladnn.registry.test_set import TestResult, open_test_set, read_flips, read_test_result
 from ladnn.registry.tracking import Tracking, open_tracking
-from ladnn.registry.withdrawal import withdrawal
 from ladnn.retrain import BY_HAND, Found, Plan, plan_retrain
 from ladnn.training.result import required_trained
 
@@ -107,7 +104,8 @@ def run_planned(current: Plan, version: DatasetVersion, clock: StageClock) -> Re
     with clock.stage("evaluate"):
         candidate = validate_and_select(current)
         bundle_id = bundle_candidate(current, candidate, version)
-        test = test_candidate(current, version, bundle_id)
+        failed = check_beforehand(current, bundle_id, audit)
+        test = test_candidate(current, version, bundle_id, failed)
     with clock.stage("decide"):
         decision = decide_on(current, candidate, test, audit)
     if decision.outcome == "hold":
@@ -211,12 +209,26 @@ def bundle_candidate(current: Plan, candidate: Validated, version: DatasetVersio
 
 
 @task(cache_policy=NO_CACHE)
-def test_candidate(current: Plan, version: DatasetVersion, bundle_id: str) -> TestResult:
+def check_beforehand(current: Plan, bundle_id: str, audit: ShortcutAudit) -> tuple[GateResult, ...]:
+    """Run the gates that need no test set; where one fails, the test set is not worn out for nothing."""
+    platform = open_platform()
+    if read_test_result(platform.store, current.retrain_id) is not None:
+        return ()
+    failed = failed_beforehand(platform.store, current, bundle_id, audit, platform.settings.trusted_keys())
+    for gate in failed:
+        say(f"  {gate.name} failed, so the test set is not opened: {gate.reason}")
+    return failed
+
+
+@task(cache_policy=NO_CACHE)
+def test_candidate(
+    current: Plan, version: DatasetVersion, bundle_id: str, failed: tuple[GateResult, ...]
+) -> TestResult:
     """Open the test set, once, for candidate and champion; log all that was measured, with figures."""
     platform, tracking = open_platform(), _tracking()
     store, run_id = platform.store, tracking.parent_run(current.retrain_id, {})
     trusted = platform.settings.trusted_keys()
-    result = open_test_set(store, current, version, bundle_id, trusted, platform.settings.cache)
+    result = open_test_set(store, current, version, bundle_id, trusted, platform.settings.cache, failed)
     retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
     return result
 
@@ -226,18 +238,8 @@ def decide_on(current: Plan, candidate: Validated, test: TestResult, audit: Shor
     """Run the gates and record the decision."""
     tracking, platform = _tracking(), open_platform()
     store, trusted = platform.store, platform.settings.trusted_keys()
-    acceptance = read_acceptance(store, current.dataset_version)
-    champion_id = test.champion.bundle_id if test.champion else None
-    changes = changes_of(store, test.candidate_bundle, champion_id, trusted)
-    evidence = Evidence(
-        test=test.evidence,
-        audit=audit,
-        acceptance=acceptance,
-        changes=changes,
-        data=gather_data_facts(store, current, trusted),
-        serving=check_serving(store, current, test.candidate_bundle, trusted),
-        withdrawn=withdrawal(store, test.candidate_bundle, trusted),
-    )
+    beforehand = gather_beforehand(store, current, test.candidate_bundle, audit, test.champion, trusted)
+    evidence = Evidence(test=test.evidence, **dict(beforehand))
     config = current.config
     decision = decide(
         store,

@@ -7,20 +7,18 @@ from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.governance.gates.evidence import DataFacts
 from ladnn.intake.label_review import review_items
 from ladnn.registry.bundle import read_manifest
-from ladnn.registry.promotion import Promotion, champion
+from ladnn.registry.promotion import Promotion
 from ladnn.retrain import Plan, keep, read
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
-_DOCUMENT = "data_facts"
 
-
-def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> DataFacts:
-    """Look at the retrain's data beside the champion's, or return what an earlier run found."""
-    if (done := read(store, plan.retrain_id, _DOCUMENT)) is not None:
+def gather_data_facts(store: ObjectStore, plan: Plan, current: Promotion | None, trusted: TrustedKeys) -> DataFacts:
+    """Look at the retrain's data beside the champion's, or return what an earlier run found against the same champion."""
+    document = f"data_facts/{current.number if current else 0}"
+    if (done := read(store, plan.retrain_id, document)) is not None:
         return DataFacts.model_validate(done)
     manifest = load_manifest(store, plan.dataset_version)
-    current = champion(store)
     theirs = None if current is None else _champions_manifest(store, current, trusted)
     is_unknown = current is not None and theirs is None
     facts = DataFacts(
@@ -31,7 +29,7 @@ def gather_data_facts(store: ObjectStore, plan: Plan, trusted: TrustedKeys) -> D
         n_images=len(manifest),
         n_in_review=len({item.record.image for item in review_items(store)} & set(manifest["image"])),
     )
-    return DataFacts.model_validate(keep(store, plan.retrain_id, _DOCUMENT, facts.model_dump(mode="json")))
+    return DataFacts.model_validate(keep(store, plan.retrain_id, document, facts.model_dump(mode="json")))
 
 
 def n_leaks(tested: pd.DataFrame, learned: pd.DataFrame) -> int:

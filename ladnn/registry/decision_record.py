@@ -36,6 +36,7 @@ class DecisionRecord(BaseModel):
         summary: all of it in a few plain sentences.
         trigger: why there was a retrain.
         test_version: of the test set; `openings` counts the retrains that looked at one of its patients, this time included, on average.
+        shut: why the test set was not opened; None where it was, or where there is none.
         champion: the model that the candidate was compared with; None for a first one.
         retention: both models on the previous and the new test set, and what new data and new model brought; None where there
             was nothing to compare.
@@ -56,6 +57,7 @@ class DecisionRecord(BaseModel):
     dataset_version: str
     test_version: str
     openings: float
+    shut: str | None
     variant: str
     bundle_id: str
     champion: Promotion | None
@@ -96,6 +98,7 @@ def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -
         dataset_version=plan.dataset_version,
         test_version=load_version(store, plan.dataset_version).test_version,
         openings=test.evidence.openings,
+        shut=test.evidence.shut,
         variant=decision.variant,
         bundle_id=decision.bundle_id,
         champion=test.champion,
@@ -147,6 +150,8 @@ def _summary(record: DecisionRecord) -> str:
     on_test = (
         f"On {measured.n_images} test images of {measured.n_patients} patients its AUROC was {measured.auroc}."
         if measured
+        else f"The test set was not opened: {record.shut}."
+        if record.shut
         else "There was no test set to measure it on."
     )
     ended = "expired without an answer" if record.ended == "expired" else f"was {record.ended}"
@@ -160,7 +165,8 @@ def _gates(record: DecisionRecord) -> str:
     }
     said = [f"{len(record.gates) - sum(map(len, named.values()))} of {len(record.gates)} gates passed"]
     said += [f"failed: {', '.join(named[Verdict.FAIL])}"] if named[Verdict.FAIL] else []
-    said += [f"left to a person: {', '.join(named[Verdict.NOT_EVALUATED])}"] if named[Verdict.NOT_EVALUATED] else []
+    open_ones = "not run" if record.shut else "left to a person" if record.outcome == "hold" else "not evaluated"
+    said += [f"{open_ones}: {', '.join(named[Verdict.NOT_EVALUATED])}"] if named[Verdict.NOT_EVALUATED] else []
     return "; ".join(said) + "."
 
 

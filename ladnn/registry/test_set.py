@@ -1,5 +1,6 @@
 """The one opening of the test set in a retrain: candidate and champion, rescored now, on the same test patients."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from ladnn.evaluation.paired import AurocDifference
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
-from ladnn.governance.ledger import Use, allowances, record_opening
+from ladnn.governance.gates.verdicts import GateResult
+from ladnn.governance.ledger import Use, allowances, record_opening, use_of
 from ladnn.registry.bundle import load_bundle, read_manifest
 from ladnn.registry.champion_comparison import auroc_difference, flipped, rate_differences, slice_differences
 from ladnn.registry.lesion_comparison import compare_lesions
@@ -59,10 +61,12 @@ def open_test_set(
     candidate_bundle: str,
     trusted: TrustedKeys,
     cache: Path,
+    failed: Sequence[GateResult] = (),
 ) -> TestResult:
     """Measure candidate and champion on the test part, or return what an earlier run measured.
 
-    The ledger notes the opening before anything is scored.
+    The ledger notes the opening before anything is scored. Where gates that need no test set have failed, it is not
+    opened, and the result says so.
 
     Raises:
         BudgetSpentError: the test set has been opened as often as its budget allows; nothing is scored.
@@ -73,7 +77,10 @@ def open_test_set(
     current = champion(store)
     rows = rows_of(load_manifest(store, plan.dataset_version), "test")
     ours, theirs, problem, use = None, None, None, None
-    if not rows.empty:
+    shut = f"{', '.join(gate.name for gate in failed)} failed before" if failed and not rows.empty else None
+    if shut is not None:
+        use = use_of(store, version.test_version)
+    elif not rows.empty:
         opened_by = (candidate_bundle, *([current.bundle_id] if current else []))
         budget = plan.config.gates.max_test_openings
         use = record_opening(store, version.test_version, plan.retrain_id, opened_by, budget)
@@ -90,6 +97,7 @@ def open_test_set(
         openings=use.used if use else 0,
         allowed=use.allowed if use else 0,
         allowed_by=_allowed_by(store, use),
+        shut=shut,
     )
     difference = None
     if ours is not None and theirs is not None:

@@ -73,7 +73,9 @@ SANITY = LesionSanity(
     champion_energy=0.2,
     energy_difference=interval(0.0, -0.05, 0.05),
 )
-DATA = DataFacts(n_new_patients=10, n_candidate_leaks=0, n_champion_leaks=0, n_images=100, n_in_review=5)
+DATA = DataFacts(
+    has_champion=True, n_new_patients=10, n_candidate_leaks=0, n_champion_leaks=0, n_images=100, n_in_review=5
+)
 SERVING = ServingFacts(problem=None, latency_ms=100.0, n_timed=10, size_bytes=30_000_000)
 
 

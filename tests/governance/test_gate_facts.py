@@ -31,6 +31,7 @@ def test_enough_new_patients_are_asked_for(n_new, verdict):
 def test_without_a_champion_nobody_is_new_to_it():
     assert "champion, 5" not in new_data(data(has_champion=False), CONFIG).reason
     assert "all new, since there is no champion" in new_data(data(has_champion=False), CONFIG).reason
+    assert "champion" not in leak_check(data(has_champion=False)).reason
 
 
 def test_new_patients_that_cannot_be_counted_are_left_to_a_person():

@@ -4,13 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from evidence_parts import CONFIG, FIRST, NO_TEST_SET, audit, diagnosis, interval, judged
+from evidence_parts import CONFIG, DATA, FIRST, NO_TEST_SET, audit, diagnosis, interval, judged
 
 from ladnn.dataset.shortcuts.acceptance import AuditAcceptance
 from ladnn.dataset.shortcuts.audit import AuditVerdict
 from ladnn.errors import GateError
 from ladnn.governance.gates.data import shortcut_audit
-from ladnn.governance.gates.run import run_gates
+from ladnn.governance.gates.run import run_gates, run_gates_beforehand
 from ladnn.governance.gates.verdicts import GateResult, Verdict, overall
 
 PASS, FAIL, NOT_EVALUATED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_EVALUATED
@@ -44,6 +44,30 @@ def test_gates_together(changes, worst, verdict):
 
     assert {result.name for result in results if result.verdict is not PASS} == worst
     assert overall(results) == verdict
+
+
+def test_where_a_cheap_gate_failed_those_of_the_test_set_are_listed_as_not_run_and_the_candidate_is_rejected():
+    data = DATA.model_copy(update={"n_candidate_leaks": 1})
+    usual, results = (
+        run_gates(judged(data=data, **changes), CONFIG)
+        for changes in ({}, FIRST | NO_TEST_SET | {"shut": "leak_check failed before"})
+    )
+    beforehand = {result.name for result in run_gates_beforehand(judged(data=data), CONFIG)}
+
+    assert [(result.name, result.limit) for result in results] == [(result.name, result.limit) for result in usual]
+    assert beforehand == {
+        "new_data",
+        "leak_check",
+        "shortcut_audit",
+        "review_backlog",
+        "change_control",
+        "serving",
+    }
+    for result in results:
+        if result.name not in beforehand:
+            assert (result.verdict, result.value, result.interval) == (NOT_EVALUATED, None, None)
+            assert result.reason == "not run, as the test set was not opened: leak_check failed before"
+    assert overall(results) == FAIL
 
 
 def test_every_gate_has_a_name_of_its_own_and_a_reason():

@@ -9,24 +9,33 @@ import tempfile
 import pandas as pd
 import pytest
 from factories import TODAY
-from trained_platform import EXPERIMENT
+from trained_platform import EXPERIMENT, VARIANT
 
 from ladnn.config_gates import GateConfig
 from ladnn.dataset.desk import open_desk
 from ladnn.dataset.freezing import freeze
+from ladnn.dataset.shortcuts.audit import audit_version
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.errors import BudgetSpentError, BundleError, RetrainError
-from ladnn.governance.ledger import allow_openings, count_openings, record_opening, use_of
+from ladnn.governance.decision import decide
+from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.ledger import allow_openings, count_openings, openings, record_opening, use_of
 from ladnn.governance.shared_patients import SharedPatients
 from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
 from ladnn.platform import Platform
 from ladnn.registry import serving_check
+from ladnn.registry.beforehand import failed_beforehand, gather_beforehand
 from ladnn.registry.data_facts import gather_data_facts, n_leaks
+from ladnn.registry.decision_record import decision_record, record_page
+from ladnn.registry.promotion import champion
 from ladnn.registry.serving_check import check_serving, try_bundle
 from ladnn.registry.test_set import open_test_set, read_flips, read_test_result
 from ladnn.signing import TrustedKeys
+from ladnn.statistics import Bootstrap
+
+SAMPLING = Bootstrap(n_replicates=50, confidence=0.95, seed=1)
 
 
 def opened(platform, plan=None, version=None, bundle_id=None):
@@ -162,6 +171,36 @@ def test_beyond_its_budget_nothing_is_scored_until_a_person_allows_it(champion_p
     assert evidence.allowed_by == "Ada: no new patients till May"
 
 
+def test_where_a_gate_that_needs_no_test_set_fails_it_is_not_opened_and_the_record_is_complete(champion_platform):
+    store, bundle_id = champion_platform.store, champion_platform.another_bundle(0.3)
+    config = EXPERIMENT.model_copy(update={"gates": GateConfig(min_new_patients=1, max_test_openings=1)})
+    plan = champion_platform.plan.model_copy(update={"config": config})
+    test_version, trusted = champion_platform.version.test_version, champion_platform.trusted
+    record_opening(store, test_version, "r-earlier", (), 1)
+    audit = audit_version(store, plan.dataset_version, config.audit, SAMPLING, champion_platform.settings.cache)
+
+    failed = failed_beforehand(store, plan, bundle_id, audit, trusted)
+    result = open_test_set(
+        store, plan, champion_platform.version, bundle_id, trusted, champion_platform.settings.cache, failed
+    )
+    beforehand = gather_beforehand(store, plan, bundle_id, audit, result.champion, trusted)
+    evidence = Evidence(test=result.evidence, **dict(beforehand))
+    decision = decide(store, plan.retrain_id, VARIANT, bundle_id, evidence, config.gates)
+
+    assert [gate.name for gate in failed] == ["new_data"]
+    assert [item.retrain_id for item in openings(store, test_version)] == ["r-earlier"]
+    assert not any("test_scores" in key for key in store.list("retrains/"))
+    assert (decision.outcome, result.evidence.openings, result.candidate_scores) == ("reject", 1, None)
+    assert {"auroc_floor", "test_set_budget"} <= set(decision.unevaluated)
+    assert any("not opened: new_data failed before" in reason for reason in decision.reasons)
+    record = decision_record(store, plan)
+    assert "The test set was not opened: new_data failed before." in record.summary
+    assert "not run: auroc_floor" in record.summary
+    assert "new_data failed before" in record_page(record)
+    again = open_test_set(store, plan, champion_platform.version, bundle_id, trusted, champion_platform.settings.cache)
+    assert again == result  # written once
+
+
 def test_lesion_heads_and_attention_of_the_same_weights_do_not_differ(champion_platform):
     config = EXPERIMENT.model_copy(update={"gates": GateConfig(min_lesion_images=1, n_attention_phantoms=3)})
     plan = champion_platform.plan.model_copy(update={"config": config})
@@ -181,22 +220,23 @@ def test_attention_can_be_left_out(champion_platform):
 
 
 def test_data_facts_of_a_first_champion_count_all_training_patients(platform):
-    facts = gather_data_facts(platform.store, platform.plan, platform.trusted)
+    facts = gather_data_facts(platform.store, platform.plan, None, platform.trusted)
 
+    assert not facts.has_champion
     assert facts.n_new_patients == platform.version.splits["train"].n_groups
     assert (facts.n_candidate_leaks, facts.n_champion_leaks) == (0, 0)
     assert facts.n_images == platform.version.n_images
-    assert gather_data_facts(platform.store, platform.plan, platform.trusted) == facts
+    assert gather_data_facts(platform.store, platform.plan, None, platform.trusted) == facts
 
 
 def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform):
     version, plan = grown(champion_platform)
 
-    assert (
-        gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted).n_new_patients
-        == 0
-    )
-    facts = gather_data_facts(champion_platform.store, plan, champion_platform.trusted)
+    store, current, trusted = champion_platform.store, champion(champion_platform.store), champion_platform.trusted
+
+    assert gather_data_facts(store, champion_platform.plan, current, trusted).n_new_patients == 0
+    assert gather_data_facts(store, plan, None, trusted).n_new_patients == version.splits["train"].n_groups
+    facts = gather_data_facts(store, plan, current, trusted)  # kept for each champion
     before = champion_platform.version.splits["train"].n_groups
     assert facts.n_new_patients == version.splits["train"].n_groups - before > 0
 
@@ -204,7 +244,9 @@ def test_only_patients_that_the_champion_does_not_know_are_new(champion_platform
 def test_where_the_champions_data_cannot_be_read_nobody_knows_which_patients_are_new_or_leaked(champion_platform):
     (champion_platform.home / "store" / "bundles" / champion_platform.bundle_id / "bundle.json").unlink()
 
-    facts = gather_data_facts(champion_platform.store, champion_platform.plan, champion_platform.trusted)
+    store = champion_platform.store
+
+    facts = gather_data_facts(store, champion_platform.plan, champion(store), champion_platform.trusted)
 
     assert facts.n_new_patients is facts.n_champion_leaks is None
     assert facts.n_candidate_leaks == 0

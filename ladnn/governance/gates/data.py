@@ -42,7 +42,8 @@ def leak_check(data: DataFacts | None) -> GateResult:
             "comparison favours it, and only a person can judge by how much"
         )
         return counted("leak_check", data.n_champion_leaks, 0, Verdict.NOT_EVALUATED, why, data.n_images)
-    why = "no test image shares a patient, study or picture with the training of candidate or champion"
+    trainings = "candidate or champion" if data.has_champion else "the candidate"
+    why = f"no test image shares a patient, study or picture with the training of {trainings}"
     return counted("leak_check", 0, 0, Verdict.PASS, why, data.n_images)
 
 

@@ -142,6 +142,7 @@ class TestEvidence(_Evidence):
         openings: retrains that looked at a patient of this test-set version, this one included, on average.
         allowed: openings that persons allowed beyond the budget, counted alike.
         allowed_by: who allowed the last of them, and why.
+        shut: why the test set was not opened, though there is one; None where it was, or where there is none.
     """
 
     __test__ = False
@@ -162,6 +163,7 @@ class TestEvidence(_Evidence):
     openings: float
     allowed: float = 0.0
     allowed_by: str | None = None
+    shut: str | None = None
 
 
 class DataFacts(_Evidence):
@@ -202,11 +204,10 @@ class ServingFacts(_Evidence):
     size_bytes: int
 
 
-class Evidence(_Evidence):
-    """All that a candidate is judged by.
+class Beforehand(_Evidence):
+    """What a candidate is judged by before the test set is opened.
 
     Attributes:
-        test: what the test set showed.
         audit: shortcut audit of the dataset version that it was trained on.
         acceptance: a person's acceptance of that audit, given beforehand.
         changes: what differs from the champion, held against the declared envelope.
@@ -215,10 +216,19 @@ class Evidence(_Evidence):
         serving: the same.
     """
 
-    test: TestEvidence
     audit: ShortcutAudit
     acceptance: AuditAcceptance | None
     changes: ChangeSheet
     withdrawn: str | None = None
     data: DataFacts | None = None
     serving: ServingFacts | None = None
+
+
+class Evidence(Beforehand):
+    """All that a candidate is judged by.
+
+    Attributes:
+        test: what the test set showed.
+    """
+
+    test: TestEvidence

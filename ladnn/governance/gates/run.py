@@ -5,7 +5,7 @@ from ladnn.governance.change_control import change_control
 from ladnn.governance.gates.budget import test_set_budget
 from ladnn.governance.gates.champion import not_worse_than_champion, sensitivity_not_worse, specificity_not_worse
 from ladnn.governance.gates.data import leak_check, new_data, review_backlog, shortcut_audit
-from ladnn.governance.gates.evidence import Evidence
+from ladnn.governance.gates.evidence import Beforehand, Evidence
 from ladnn.governance.gates.floors import (
     auroc_floor,
     calibration_limit,
@@ -17,7 +17,7 @@ from ladnn.governance.gates.lesions import lesion_sanity
 from ladnn.governance.gates.retention import retention
 from ladnn.governance.gates.serving import serving
 from ladnn.governance.gates.slices import flips, no_slice_worse
-from ladnn.governance.gates.verdicts import GateResult
+from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 from ladnn.governance.gates.withdrawal import not_withdrawn
 
 _OF_TEST = (
@@ -37,8 +37,20 @@ _OF_TEST = (
 )
 
 
+def run_gates_beforehand(evidence: Beforehand, config: GateConfig) -> tuple[GateResult, ...]:
+    """Return the verdicts of the gates that need no test set: where one fails it is not worn out for nothing."""
+    return (*_of_data(evidence, config), serving(evidence.serving, config))
+
+
 def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
     """Return every gate's verdict: the data, the test set, the service."""
+    tested = (gate(evidence.test, config) for gate in _OF_TEST)
+    if evidence.test.shut is not None:
+        tested = (_not_run(gate, evidence.test.shut) for gate in tested)
+    return (*_of_data(evidence, config), *tested, serving(evidence.serving, config))
+
+
+def _of_data(evidence: Beforehand, config: GateConfig) -> tuple[GateResult, ...]:
     return (
         new_data(evidence.data, config),
         leak_check(evidence.data),
@@ -46,6 +58,10 @@ def run_gates(evidence: Evidence, config: GateConfig) -> tuple[GateResult, ...]:
         review_backlog(evidence.data, config),
         change_control(evidence.changes),
         *not_withdrawn(evidence.withdrawn),
-        *(gate(evidence.test, config) for gate in _OF_TEST),
-        serving(evidence.serving, config),
     )
+
+
+def _not_run(gate: GateResult, shut: str) -> GateResult:
+    """Return a gate by its name and limit, without a verdict: there is nothing that it could have looked at."""
+    reason = f"not run, as the test set was not opened: {shut}"
+    return counted(gate.name, None, gate.limit, Verdict.NOT_EVALUATED, reason)

@@ -59,6 +59,7 @@ class Use(BaseModel):
         n_openings: retrains that opened this very version.
         used: how many retrains looked at one of its patients, on average.
         allowed: openings beyond the budget that persons allowed, carried over to it as openings are.
+        allowed_by: who allowed the last of them, and why.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +69,7 @@ class Use(BaseModel):
     n_openings: int
     used: float
     allowed: float
+    allowed_by: str | None
 
     def left(self, budget: int) -> int:
         """Return how many openings are left of a budget."""
@@ -216,12 +218,14 @@ class _Ledger:
             opened[opening.retrain_id].add(opening.test_version)
         looks = Counter(frozenset(versions) for versions in opened.values())
         share = self._patients.share
+        allowed = [(item, share(test_version, {item.test_version})) for item in self._allowances]
         return Use(
             test_version=test_version,
             n_patients=self._patients.n_patients(test_version),
             n_openings=sum(n for versions, n in looks.items() if test_version in versions),
             used=sum(n * share(test_version, versions) for versions, n in looks.items()),
-            allowed=sum(item.openings * share(test_version, {item.test_version}) for item in self._allowances),
+            allowed=sum(item.openings * part for item, part in allowed),
+            allowed_by=next((f"{item.by}: {item.reason}" for item, part in reversed(allowed) if part), None),
         )
 
     def add(self, opening: Opening, budget: int) -> None:

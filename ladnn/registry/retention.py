@@ -42,8 +42,8 @@ def measure_retention(
         if earlier.empty:
             return _unmeasured(table, "the champion's dataset version holds no test patients")
         if previous.test_version != version.test_version:
-            measured, budget = (ours.bundle.id, theirs.bundle.id), plan.config.gates.max_test_openings
-            record_opening(store, previous.test_version, plan.retrain_id, measured, budget)
+            bundles, budget = (ours.bundle.id, theirs.bundle.id), plan.config.gates.max_test_openings
+            record_opening(store, previous.test_version, plan.retrain_id, bundles, budget)
         before = {
             "candidate": probabilities_on(store, rows, earlier, ours, cache),
             "champion": probabilities_on(store, rows, earlier, theirs, cache),

@@ -14,7 +14,7 @@ from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION
 from ladnn.evaluation.slices import Scores, Slice
 from ladnn.governance.gates.evidence import TestEvidence
 from ladnn.governance.gates.verdicts import GateResult
-from ladnn.governance.ledger import Use, allowances, record_opening, use_of
+from ladnn.governance.ledger import record_opening, use_of
 from ladnn.registry.bundle import load_bundle, read_manifest
 from ladnn.registry.champion_comparison import auroc_difference, flipped, rate_differences, slice_differences
 from ladnn.registry.lesion_comparison import compare_lesions
@@ -96,7 +96,7 @@ def open_test_set(
         candidate_is_champion=_is_champion(store, candidate_bundle, current, trusted),
         openings=use.used if use else 0,
         allowed=use.allowed if use else 0,
-        allowed_by=_allowed_by(store, use),
+        allowed_by=use.allowed_by if use else None,
         shut=shut,
     )
     difference = None
@@ -195,11 +195,3 @@ def _compared(
             "sanity": compare_lesions(plan.config, rows, ours, theirs),
         }
     )
-
-
-def _allowed_by(store: ObjectStore, use: Use | None) -> str | None:
-    """Return who allowed openings beyond the budget last, and why; None where nothing that counts was allowed."""
-    if use is None or not use.allowed:
-        return None
-    given = allowances(store, use.test_version) or allowances(store)
-    return f"{given[-1].by}: {given[-1].reason}"

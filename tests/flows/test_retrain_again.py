@@ -70,9 +70,11 @@ def test_worse_candidate_is_rejected_and_the_champion_stays(promoted: Promoted, 
     assert len(history["promotions"]) == 1
 
 
-def test_new_images_of_known_patients_stay_in_their_split(promoted: Promoted, later: Home) -> None:
+def test_new_images_of_known_patients_stay_in_their_split_and_open_no_test_set_where_new_ones_are_asked_for(
+    promoted: Promoted, later: Home
+) -> None:
     assert later.run("phantoms", "--patients", 36, "--slices", 3, "--seed", 3).code == 0
-    one_epoch = {"training": {"epochs": 1, "batch_size": 32}, "gates": {"min_auroc": 0.5}}
+    one_epoch = {"training": {"epochs": 1, "batch_size": 32}, "gates": {"min_auroc": 0.5, "min_new_patients": 1}}
     finished = later.run("retrain", "--config", write_config(later.path / "one.toml", **one_epoch), "--json")
     assert finished.code == 0, finished.stderr
     before = manifest(later, promoted.first.document["dataset_version"])
@@ -81,6 +83,16 @@ def test_new_images_of_known_patients_stay_in_their_split(promoted: Promoted, la
     places = before.groupby("group")["split"].first()
     assert (after.groupby("group")["split"].first().loc[places.index] == places).all()
     assert set(after["group"]) == set(before["group"])
+
+    assert finished.document["status"] == "rejected"
+    gates = {gate["name"]: gate["verdict"] for gate in finished.document["decision"]["gates"]}
+    assert gates["new_data"] == "fail"
+    assert gates["auroc_floor"] == gates["test_set_budget"] == "not evaluated"
+    assert "new_data failed, so the test set is not opened" in finished.stderr
+    ledger = later.run("test-set", "show", "--json").document
+    assert [item["retrain_id"] for item in ledger["openings"]] == [promoted.first.document["retrain_id"]]
+    # The version with more images of the same patients is as used as the one that was opened.
+    assert [(item["n_openings"], item["used"]) for item in ledger["versions"]] == [(1, 1), (0, 1)]
 
 
 def test_force_retrains_and_an_identical_candidate_changes_nothing(promoted: Promoted, later: Home) -> None:

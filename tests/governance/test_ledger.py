@@ -217,6 +217,7 @@ def test_a_person_allows_more_openings_by_name_and_each_counts(store):
         opened(store, "t1", "r2", 1)
     allow_openings(store, "t1", "Ada", "and one more", 2)
     assert (use_of(store, "t1").allowed, use_of(store, "t2").allowed) == (3, 0)
+    assert (use_of(store, "t1").allowed_by, use_of(store, "t2").allowed_by) == ("Ada: and one more", None)
     assert [(item.by, item.reason) for item in allowances(store, "t1")] == [
         ("Ada", "no new patients till May"),
         ("Ada", "and one more"),

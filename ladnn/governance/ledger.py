@@ -242,18 +242,17 @@ def _spent(use: Use, wanted: float, budget: int) -> str:
     missing = math.ceil(wanted - budget - use.allowed - _ROUNDING)
     more = f" --openings {missing}" if missing > 1 else ""
     return (
-        f"test set {use.test_version} stays shut and nothing was scored: its patients were looked at by "
-        f"{shown(use.used)} retrains, its budget (gates.max_test_openings) is {budget}{beyond}, so its numbers no longer stand for new "
-        f"patients. Openings of other versions count by the share of its patients that they held. Grow the test set"
+        f"test set {use.test_version} stays shut and nothing was scored: of its budget of {budget} openings "
+        f"(gates.max_test_openings){beyond} {shown(use.used)} are used, and after one more its numbers would no longer "
+        "stand for new patients. Openings of other versions count by the share of its patients that they held. Grow the test set"
         f"{_growth(use, budget)}, or allow {missing} more by name: `ladnn test-set accept {use.test_version}{more} --by "
         "NAME --reason WHY`; then run the same command, which goes on from here"
     )
 
 
 def _growth(use: Use, budget: int) -> str:
-    """Say how many new test patients make room for one opening: the looks at the old ones are shared with them."""
-    room = budget + use.allowed - 1
-    if use.n_patients is None or room <= 0:
+    """Say how many new test patients make room for one opening: what was looked at, and allowed, is shared with them."""
+    if use.n_patients is None or budget == 1:
         return " with new patients"
-    n_new = math.ceil(use.n_patients * (use.used / room - 1) - _ROUNDING)
-    return f" by {n_new} new patients beside its {use.n_patients}"
+    n_new = math.ceil(use.n_patients * ((use.used - use.allowed) / (budget - 1) - 1) - _ROUNDING)
+    return f" by {n_new} new patient{'s' if n_new > 1 else ''} beside its {use.n_patients}"

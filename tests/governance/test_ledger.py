@@ -135,18 +135,22 @@ def test_one_new_patient_frees_its_share_and_no_more(store):
     assert use.used == pytest.approx(BUDGET * 10 / 11)
     assert use.left(BUDGET) == 1
     opened(store, "t1 and one", "r-later")
-    with pytest.raises(BudgetSpentError, match="Grow the test set by 1 new patients beside its 11"):
+    with pytest.raises(BudgetSpentError, match="Grow the test set by 1 new patient beside its 11"):
         opened(store, "t1 and one", "r-last")
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.integers(2, 12), st.integers(2, 60))
-def test_the_growth_that_the_refusal_asks_for_makes_room_and_less_does_not(tmp_path_factory, budget, n):
+@given(st.integers(2, 12), st.integers(2, 60), st.integers(0, 3))
+def test_the_growth_that_the_refusal_asks_for_makes_room_and_less_does_not(tmp_path_factory, budget, n, allowed):
     store = open_store(tmp_path_factory.mktemp("store").as_uri())
     freeze_part(store, "t", patients(0, n))
     for number in range(budget):
         document = {"test_version": "t", "retrain_id": f"r{number}", "opened_by": [], "opened_at": "2026-01-01T00:00Z"}
         write_json(store, f"ledger/{number + 1:08d}.json", document)
+    if allowed:  # and used up
+        allow_openings(store, "t", "Ada", "why", allowed)
+        for number in range(allowed):
+            opened(store, "t", f"r-allowed-{number}", budget)
     with pytest.raises(BudgetSpentError) as refused:
         check_budget(store, [("t", "r-new")], budget)
     n_new = int(str(refused.value).split("Grow the test set by ")[1].split()[0])

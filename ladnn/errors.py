@@ -5,7 +5,16 @@ Messages never hold a patient identifier or report text: they reach logs, MLflow
 
 
 class LadnnError(Exception):
-    """Base of all errors that a command prints as one line instead of a traceback."""
+    """Base of all errors that a command prints as one line instead of a traceback.
+
+    Attributes:
+        problem: what was wrong, without the remedy, where the two were given apart.
+        remedy: what to do, then.
+    """
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class ConfigError(LadnnError):

@@ -39,18 +39,18 @@ def verify(
     model: Annotated[
         str,
         typer.Argument(
-            help="champion, a version, a retrain (r-…), a bundle (b-…), or a folder with a bundle, as MLflow downloads it."
+            help="champion, a version, a retrain (r-…), a bundle (b-…), or a folder: a bundle's, or one that MLflow downloads."
         ),
     ] = "champion",
     as_json: Json = False,
 ) -> None:
     """Check a bundle by hand: signature, digest of each file, golden outputs; ends with 1 if it is not to be trusted."""
-    from ladnn.registry.bundle import load_bundle, open_bundle
-    from ladnn.registry.named_models import bundle_named
+    from ladnn.registry.bundle import load_bundle
+    from ladnn.registry.named_models import bundle_named, open_download
 
     folder = Path(model)
     if folder.is_dir():
-        bundle = open_bundle(folder.resolve(), read_settings().trusted_keys())
+        bundle = open_download(folder.resolve(), read_settings().trusted_keys())
     else:
         platform = open_platform()
         bundle = load_bundle(platform.store, bundle_named(platform.store, model), platform.settings.trusted_keys())

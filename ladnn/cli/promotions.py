@@ -97,9 +97,10 @@ def reconcile(as_json: Json = False) -> None:
 def _follow(platform: Platform) -> None:
     """Let MLflow follow; the rollback holds without it."""
     from ladnn.registry.model_versions import follow_log  # MLflow takes seconds to import
-    from ladnn.registry.tracking import open_tracking
+    from ladnn.registry.tracking import brief_requests, open_tracking
 
     try:
-        follow_log(open_tracking(platform.settings), platform.store)
+        with brief_requests():
+            follow_log(open_tracking(platform.settings), platform.store)
     except TrackingError as error:
-        say(f"ladnn: MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error}")
+        say(f"ladnn: MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error.problem}")

@@ -22,7 +22,7 @@ from ladnn.registry.summary import (
     waiting,
 )
 from ladnn.registry.test_set import required_test_result
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import Tracking, brief_requests
 from ladnn.retrain import required_plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -84,9 +84,10 @@ def settle(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, decisio
     held = read_held(store, retrain_id)
     ended = end_retrain(store, tracking, trusted, required_plan(store, retrain_id), status, held.stages if held else ())
     try:
-        follow_log(tracking, store)  # it is challenger no more
+        with brief_requests():
+            follow_log(tracking, store)  # it is challenger no more
     except TrackingError as error:
-        say(f"MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error}")
+        say(f"MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error.problem}")
     return ended
 
 

@@ -19,7 +19,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ladnn.config import ExperimentConfig, Variant
-from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
+from ladnn.errors import BundleError, DigestMismatchError, LadnnError, ObjectNotFoundError, UnusableObjectError
 from ladnn.evaluation.attention import AttentionSource
 from ladnn.evaluation.calibration import Calibration
 from ladnn.evaluation.heads import Heads
@@ -43,12 +43,13 @@ GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensor
 _GOLDEN_TOLERANCE = 1e-3
 """Largest difference of logits to the golden outputs: room for another CPU's rounding, not for another model."""
 _N_GOLDEN = 4
-_REMEDY = "restore it or promote another version"
-_UNSIGNED = f"restore its {SIGNATURE}, promote another version, or retrain with --force"
+_REMEDY = "restore it from backup"
+_UNSIGNED = f"restore its {SIGNATURE} from backup, or retrain with --force"
 _UNKNOWN_SIGNER = (
     "if your own installation made it, add the public key that `ladnn keys` shows there to LADNN_TRUSTED_KEYS; else do not "
-    "use it: promote another version, or retrain with --force"
+    "use it, and retrain with --force"
 )
+_MISSING = (ObjectNotFoundError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class Lineage(BaseModel):
@@ -115,18 +116,20 @@ class Bundle:
         self.id, self.manifest, self.files, self.signed_by = bundle_id, manifest, files, signed_by
         for name, digest in manifest.files.items():
             if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise BundleError(f"file {name} of bundle {bundle_id} was changed; {_REMEDY}")
+                raise BundleError(f"file {name} of bundle {bundle_id} was changed", _REMEDY)
         self.graph = InferenceGraph(files[GRAPH])
         if (self.graph.size_px, self.graph.n_outputs) != (manifest.preprocessing.size_px, len(LABELS)):
             raise BundleError(
                 f"the graph of bundle {bundle_id} takes {self.graph.size_px} px and has {self.graph.n_outputs} outputs, "
-                f"the bundle states {manifest.preprocessing.size_px} px and {len(LABELS)}; {_REMEDY}"
+                f"the bundle states {manifest.preprocessing.size_px} px and {len(LABELS)}",
+                _REMEDY,
             )
         pixels, logits = _read_golden(bundle_id, files[GOLDEN])
         difference = np.abs(self.graph.logits(pixels) - logits).max()
         if not difference <= _GOLDEN_TOLERANCE:  # NaN fails too
             raise BundleError(
-                f"bundle {bundle_id} does not reproduce its golden outputs (difference {difference:.2g}); do not serve it"
+                f"bundle {bundle_id} does not reproduce its golden outputs (difference {difference:.2g})",
+                "do not serve it",
             )
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -211,25 +214,27 @@ def _open(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys) ->
 def _damage_explained(bundle_id: str) -> Iterator[None]:
     try:
         yield
-    except (ObjectNotFoundError, FileNotFoundError) as error:
-        raise BundleError(f"bundle {bundle_id} is incomplete: {error}; {_REMEDY}") from error
-    except DigestMismatchError as error:
-        raise BundleError(f"bundle {bundle_id} was changed: {error}; {_REMEDY}") from error
+    except (*_MISSING, DigestMismatchError) as error:
+        what = "was changed" if isinstance(error, DigestMismatchError) else "is incomplete"
+        problem = error.problem if isinstance(error, LadnnError) else error
+        raise BundleError(f"bundle {bundle_id} {what}: {problem}", _REMEDY) from error
+    except UnusableObjectError as error:  # names its own remedy
+        raise BundleError(f"bundle {bundle_id} cannot be read: {error}") from error
 
 
 def _verified(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys) -> tuple[bytes, bytes, str]:
     """Return `bundle.json`, its signature and its signer; anyone can compute the digest in a name, but not a signature."""
     document = read(MANIFEST)
     if _bundle_id(document) != bundle_id:
-        raise BundleError(f"bundle.json of {bundle_id} was changed; {_REMEDY}")
+        raise BundleError(f"bundle.json of {bundle_id} was changed", _REMEDY)
     try:
         signature = read(SIGNATURE)
-    except (ObjectNotFoundError, FileNotFoundError) as error:
-        raise BundleError(f"bundle {bundle_id} is not signed; {_UNSIGNED}") from error
+    except _MISSING as error:
+        raise BundleError(f"bundle {bundle_id} is not signed", _UNSIGNED) from error
     signed_by = trusted.signer(document, signature)
     if signed_by is None:
         raise BundleError(
-            f"bundle {bundle_id} is not signed by a key that is trusted here ({trusted}); {_UNKNOWN_SIGNER}"
+            f"bundle {bundle_id} is not signed by a key that is trusted here ({trusted})", _UNKNOWN_SIGNER
         )
     return document, signature, signed_by
 
@@ -239,8 +244,8 @@ def _parse(bundle_id: str, document: bytes) -> BundleManifest:
         manifest = BundleManifest.model_validate_json(document)
     except ValidationError as error:
         raise BundleError(
-            f"bundle.json of {bundle_id} does not fit this release of ladnn ({error.error_count()} differences); "
-            "use the release that wrote it, or promote another version"
+            f"bundle.json of {bundle_id} does not fit this release of ladnn ({error.error_count()} differences)",
+            "use the release that wrote it",
         ) from error
     if manifest.labels != LABELS or set(manifest.files) != {GRAPH, WEIGHTS, GOLDEN}:
         raise BundleError(
@@ -284,7 +289,7 @@ def _read_golden(bundle_id: str, data: bytes) -> tuple[NDArray[np.uint8], NDArra
         golden = load_tensors(data)
         return golden["pixels"], golden["logits"]
     except (SafetensorError, KeyError) as error:
-        raise BundleError(f"bundle {bundle_id} has no golden inputs and outputs ({error}); {_REMEDY}") from error
+        raise BundleError(f"bundle {bundle_id} has no golden inputs and outputs ({error})", _REMEDY) from error
 
 
 def _golden(graph: bytes, preprocessing: Preprocessing) -> bytes:

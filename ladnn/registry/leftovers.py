@@ -33,6 +33,8 @@ from ladnn.training.result import read_trained
 _SILENT_FOR = timedelta(hours=1)
 """Without a word for so long, a process on another host counts as dead: while it trains, it is heard of every 10 s."""
 
+_RESTORE = "restore that from backup"
+
 
 class Item(BaseModel):
     """One thing that did not agree."""
@@ -54,7 +56,7 @@ def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) ->
         try:
             outcome = settle(store, tracking, trusted, decision)
         except (BundleError, StoreError) as error:
-            yield False, Item(what=what, found=f"{state}, but {error}", done="restore that from backup")
+            yield False, Item(what=what, found=f"{state}, but {error.problem}", done=error.remedy or _RESTORE)
         else:
             done = f"ended as {outcome.status if outcome else state}"
             yield True, Item(what=what, found=f"{state}, but had not ended", done=done)
@@ -71,7 +73,7 @@ def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
         try:
             end_retrain(store, tracking, trusted, plan, status)
         except (BundleError, StoreError) as error:
-            yield False, Item(what=what, found=f"{found}, but {error}", done="restore that from backup")
+            yield False, Item(what=what, found=f"{found}, but {error.problem}", done=error.remedy or _RESTORE)
         else:
             yield True, Item(what=what, found=f"{found}, but had not ended", done=f"ended as {status}")
 

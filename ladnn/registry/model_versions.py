@@ -77,6 +77,16 @@ def versions_of(tracking: Tracking, bundle_id: str) -> list[str]:
     return [str(number) for number in sorted(int(item.version) for item in found)]
 
 
+@mlflow_errors_explained()
+def has_no_versions(tracking: Tracking) -> bool:
+    """Tell whether MLflow has no version of the registered model at all.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    return not tracking.client.search_model_versions(f"name = '{MODEL}'", max_results=1)
+
+
 def version_of(tracking: Tracking, model: Promotion | Challenger) -> str | None:
     """Return the version that a record names, or else the oldest of its bundle; None where MLflow has none.
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ladnn.errors import BundleError, RetrainError
-from ladnn.registry.bundle import Bundle, is_bundle_id, load_bundle
+from ladnn.registry.bundle import Bundle, is_bundle_id, load_bundle, open_bundle
 from ladnn.registry.promotion import promotions, required_champion
 from ladnn.registry.test_set import required_test_result
 from ladnn.retrain import Plan, chosen_plan, is_retrain_id
@@ -72,6 +73,23 @@ def bundle_named(store: ObjectStore, name: str) -> str:
         if record.model_version == name:
             return record.bundle_id
     raise BundleError(f"no model version {name} was ever promoted; see `ladnn history`")
+
+
+def open_download(folder: Path, trusted: TrustedKeys) -> Bundle:
+    """Load a bundle from its folder, or from what MLflow downloads of a model, whose `data/` holds that folder.
+
+    Raises:
+        BundleError: neither is there, or the bundle is incomplete, changed, not signed by a trusted key, or does not
+            reproduce its golden outputs.
+    """
+    if not (folder / "MLmodel").exists():
+        return open_bundle(folder, trusted)
+    found = sorted((folder / "data").glob("b-*"))
+    if len(found) != 1:
+        raise BundleError(
+            f"MLflow's folder {folder} holds {len(found)} bundles in data/", "name one that `ladnn` uploaded"
+        )
+    return open_bundle(found[0], trusted)
 
 
 def _named(store: ObjectStore, name: str, trusted: TrustedKeys) -> Iterator[tuple[str, Bundle | TrainedVariant]]:

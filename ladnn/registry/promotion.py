@@ -11,10 +11,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError
-from ladnn.store import ObjectStore, read_json, write_json_if_absent
+from ladnn.store import ObjectStore, read_json, write_json, write_json_if_absent
 
 _LOG = "promotions/"
 _RECORD = re.compile(rf"{_LOG}(\d+)\.json")
+_LENGTH = "promotion_log.json"
+"""Says how many records the log has had: of a lost last one the log itself shows nothing. Behind after a crash, at most."""
 
 
 class Proposal(BaseModel):
@@ -46,13 +48,23 @@ def promotions(store: ObjectStore) -> list[Promotion]:
     Raises:
         PromotionLogError: a record is missing.
     """
+    n_written = _noted_length(store)  # before the log is listed: another process may append to it
     log = [Promotion.model_validate(read_json(store, key)) for key in _keys(store)]
     for number, record in enumerate(log, start=1):
         if record.number != number:
-            raise PromotionLogError(
-                f"the promotion log of {store.url} has lost record {number}; restore {_key(number)} from backup"
-            )
+            raise _lost(store, number)
+    if n_written > len(log):
+        raise _lost(store, len(log) + 1, f"; without one delete {_LENGTH}, and decide again")
     return log
+
+
+def _lost(store: ObjectStore, number: int, else_: str = "") -> PromotionLogError:
+    what = f"the promotion log of {store.url} has lost record {number}"
+    return PromotionLogError(what, f"restore {record_key(number)} from backup{else_}")
+
+
+def _noted_length(store: ObjectStore) -> int:
+    return int(read_json(store, _LENGTH)["n_records"]) if store.exists(_LENGTH) else 0
 
 
 def champion(store: ObjectStore) -> Promotion | None:
@@ -69,14 +81,15 @@ def before_champion(log: Sequence[Promotion]) -> Promotion | None:
 def way_back(log: Iterable[Promotion]) -> list[Promotion]:
     """Return the models that rollbacks lead back to, one by one, the champion last.
 
-    A promotion adds one. A rollback takes off what came after the model that it returned to, so that a second one never
-    brings back what the first one removed.
+    A promotion adds one. A rollback takes off the model that it removes, and what came after the one that it returned to,
+    so that a model from which a person rolled away comes back only by its name.
     """
     path: list[Promotion] = []
     for record in log:
         known = [place for place, earlier in enumerate(path) if earlier.bundle_id == record.bundle_id]
-        if record.action == "rollback" and known:
-            del path[known[-1] :]
+        if record.action == "rollback":
+            removed = path[-1].bundle_id
+            path = path[: known[-1]] if known else [earlier for earlier in path if earlier.bundle_id != removed]
         path.append(record)
     return path
 
@@ -123,7 +136,8 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
         if proposal.action == record.action == "promote" and proposal.retrain_id == record.retrain_id:
             return record
     record = Promotion(number=expected + 1, at=datetime.now(UTC), **proposal.model_dump())
-    if write_json_if_absent(store, _key(record.number), record.model_dump(mode="json")):
+    if write_json_if_absent(store, record_key(record.number), record.model_dump(mode="json")):
+        write_json(store, _LENGTH, {"n_records": len(_keys(store))})
         return record
     raise PromotionConflictError(_conflict(proposal, record.number))
 
@@ -149,5 +163,6 @@ def _keys(store: ObjectStore) -> list[str]:
     return [key for key in store.list(_LOG) if _RECORD.fullmatch(key)]
 
 
-def _key(number: int) -> str:
+def record_key(number: int) -> str:
+    """Return where a record of the log stands."""
     return f"{_LOG}{number:06d}.json"

@@ -9,15 +9,24 @@ from contextlib import ExitStack
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import BundleError, RetrainError, TrackingError
+from ladnn.errors import BundleError, PromotionLogError, RetrainError, TrackingError
 from ladnn.platform import only_one_retrain
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger_log import Challenger, named_challengers
 from ladnn.registry.leftovers import Item, correct_statuses, discard_checkpoints, end_runs, finish_held, finish_retrains
-from ladnn.registry.model_versions import aliased_models, drop_duplicates, follow_log, register, versions_of
-from ladnn.registry.promotion import Promotion, champion, promotions, way_back
+from ladnn.registry.model_versions import (
+    aliased_models,
+    drop_duplicates,
+    follow_log,
+    has_no_versions,
+    register,
+    versions_of,
+)
+from ladnn.registry.promotion import Promotion, champion, promotions, record_key
+from ladnn.registry.rollback import whole_one
+from ladnn.registry.summary import read_outcome
 from ladnn.registry.tracking import Tracking, open_tracking
-from ladnn.retrain import PREFIX, REPRODUCTIONS
+from ladnn.retrain import PREFIX, REPRODUCTIONS, document_key, read, retrain_ids
 from ladnn.settings import Settings
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -42,11 +51,12 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     """Mend what a crash left; where nothing differs, nothing is written.
 
     Raises:
-        PromotionLogError: a record of the log is missing.
         TrackingError: MLflow cannot be used.
     """
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
+    if (lost := _lost_record(store)) is not None:  # what follows from half a log would be wrong
+        return Reconciled(needs_a_person=(lost,))
     tracking, trusted = open_tracking(settings), settings.trusted_keys()
     with ExitStack() as stack:
         try:
@@ -71,6 +81,25 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     return Reconciled(mended=tuple(mended), at_work=at_work, needs_a_person=tuple(damaged))
 
 
+def _lost_record(store: ObjectStore) -> Item | None:
+    """Tell which record of the promotion log is missing; a retrain that ended as promoted has one."""
+    what = "promotion log"
+    try:
+        log = promotions(store)
+    except PromotionLogError as error:
+        return Item(what=what, found=error.problem, done=error.remedy or "")
+    recorded = {record.retrain_id for record in log}
+    for retrain_id in retrain_ids(store):
+        outcome = read_outcome(store, retrain_id)
+        if outcome is None or outcome.model_version is None or retrain_id in recorded:
+            continue
+        found = f"no record of model version {outcome.model_version}, which retrain {retrain_id} promoted"
+        record = read(store, retrain_id, "record") or {}
+        quoted = f"; {document_key(retrain_id, 'record')} quotes it" if record.get("promotion") else ""
+        return Item(what=what, found=found, done=f"restore {record_key(len(log) + 1)} from backup{quoted}")
+    return None
+
+
 def _damaged_champion(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:
     current = champion(store)
     if current is None:
@@ -78,14 +107,18 @@ def _damaged_champion(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item
     try:
         load_bundle(store, current.bundle_id, trusted)
     except BundleError as error:
-        remedy = "`ladnn rollback`" if len(way_back(promotions(store))) > 1 else "restore it from backup"
-        yield Item(what=f"champion, model version {current.model_version}", found=str(error), done=remedy)
+        ways = filter(None, (error.remedy, whole_one(store, trusted, damaged=current)))
+        what = f"champion, model version {current.model_version}"
+        yield Item(what=what, found=error.problem, done="; or ".join(ways))
 
 
 def _restore_versions(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, mended: list[Item]) -> list[Item]:
-    """Register again what the aliases stand for and MLflow lost; return what cannot be."""
-    lost = []
-    for model in aliased_models(store):
+    """Register again what the aliases stand for and MLflow lost; return what cannot be, and what has another number now.
+
+    Where MLflow lost all, every model that had a version is registered in the order of the versions, so that they agree.
+    """
+    lost: list[Item] = []
+    for model in _known(store) if has_no_versions(tracking) else aliased_models(store):
         if versions_of(tracking, model.bundle_id):
             continue
         what = f"model version {model.model_version} (bundle {model.bundle_id})"
@@ -98,14 +131,23 @@ def _restore_versions(store: ObjectStore, tracking: Tracking, trusted: TrustedKe
             lost.append(Item(what=what, found=f"not in MLflow, and {error}", done="restore the bundle from backup"))
             continue
         mended.append(Item(what=what, found="not in MLflow", done=f"registered from the store as version {version}"))
+        if version != model.model_version:
+            found = f"MLflow's number for it is {version} now, that of the promotion log and of `ladnn` stays"
+            lost.append(Item(what=what, found=found, done="restore MLflow's database from backup, or note it"))
     return lost
 
 
 def _drop_duplicates(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
-    known: list[Promotion | Challenger] = [*promotions(store), *named_challengers(store)]
-    for bundle_id, version in drop_duplicates(tracking, {(model.bundle_id, model.model_version) for model in known}):
+    named = {(model.bundle_id, model.model_version) for model in _known(store)}
+    for bundle_id, version in drop_duplicates(tracking, named):
         found = f"registers bundle {bundle_id} a second time"
         yield Item(what=f"model version {version}", found=found, done="removed; no promotion names it")
+
+
+def _known(store: ObjectStore) -> list[Promotion | Challenger]:
+    """Return every model that has, or had, a version in MLflow, in the order of their versions."""
+    known: list[Promotion | Challenger] = [*promotions(store), *named_challengers(store)]
+    return sorted(known, key=lambda model: int(model.model_version))
 
 
 def _aliases(store: ObjectStore, tracking: Tracking, damaged: list[Item]) -> Iterator[Item]:

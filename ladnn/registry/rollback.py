@@ -6,7 +6,7 @@ Needs the object store alone, neither MLflow nor a network to train, so that it 
 from collections.abc import Sequence
 
 from ladnn.accountability import check_accountable
-from ladnn.errors import NoChampionError, PromotionError
+from ladnn.errors import BundleError, NoChampionError, PromotionError
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.promotion import Promotion, Proposal, promote, promotions, required_champion, way_back
 from ladnn.signing import TrustedKeys
@@ -46,7 +46,11 @@ def roll_back(
             f"model version {target.model_version} was trained on phantoms and the champion on patients; "
             "it cannot come back, name another version"
         )
-    load_bundle(store, target.bundle_id, trusted)
+    try:
+        load_bundle(store, target.bundle_id, trusted)
+    except BundleError as error:
+        what = f"model version {target.model_version} cannot come back: {error.problem}"
+        raise BundleError(what, whole_one(store, trusted, damaged=target) or error.remedy) from error
     proposal = Proposal(
         action="rollback",
         bundle_id=target.bundle_id,
@@ -59,12 +63,30 @@ def roll_back(
     return promote(store, proposal, expected=current.number)
 
 
+def whole_one(store: ObjectStore, trusted: TrustedKeys, damaged: Promotion) -> str | None:
+    """Say which rollback leads to a former champion that is whole, where a model is damaged; None where none is whole.
+
+    Those to which rollbacks lead by themselves come first, and then those that rollbacks removed, the latest first.
+    """
+    log = promotions(store)
+    former = {record.bundle_id: record for record in (*reversed(way_back(log)), *reversed(log))}
+    for record in former.values():
+        if record.bundle_id in {damaged.bundle_id, log[-1].bundle_id} or (record.synthetic and not log[-1].synthetic):
+            continue
+        try:
+            load_bundle(store, record.bundle_id, trusted)
+        except BundleError:
+            continue
+        return f"`ladnn rollback {record.model_version}` leads to a model that is whole"
+    return None
+
+
 def _before(log: Sequence[Promotion]) -> Promotion:
     path = way_back(log)
     if len(path) > 1:
         return path[-2]
-    removed = [record.model_version for record in log if record.bundle_id != path[-1].bundle_id]
-    undo = f"; `ladnn rollback {removed[-1]}` undoes a rollback" if removed else ""
+    others = dict.fromkeys(item.model_version for item in reversed(log) if item.bundle_id != path[-1].bundle_id)
+    undo = f"; {' or '.join(f'`ladnn rollback {name}`' for name in others)} undoes a rollback" if others else ""
     raise NoChampionError(
         f"there is no champion before model version {path[-1].model_version}, nothing to roll back to{undo}"
     )

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from ladnn.errors import RetrainError
 from ladnn.governance.gates.evidence import ServingFacts
-from ladnn.registry.bundle import PREFIX, read_manifest
+from ladnn.registry.bundle import MANIFEST, PREFIX, SIGNATURE, read_manifest
 from ladnn.retrain import Plan, keep, read
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -42,8 +42,9 @@ def try_bundle(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Serv
         BundleError: its `bundle.json` is damaged, or no trusted key signed it.
         RetrainError: this machine could not try it: no space, no memory, killed, or too slow to answer.
     """
-    read_manifest(store, bundle_id, trusted)
-    files = {key.rpartition("/")[2]: store.get(key) for key in store.list(f"{PREFIX}{bundle_id}/")}
+    manifest = read_manifest(store, bundle_id, trusted)
+    keys = {name: f"{PREFIX}{bundle_id}/{name}" for name in (MANIFEST, SIGNATURE, *manifest.files)}
+    files = {name: store.get(key) for name, key in keys.items() if store.exists(key)}  # the trial tells what is missing
     try:
         with TemporaryDirectory(prefix="ladnn-serving-") as temporary:
             folder = Path(temporary) / bundle_id

@@ -4,6 +4,7 @@ Only `ladnn.registry` knows MLflow. Nothing that is logged here names a patient 
 """
 
 import math
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ STATUS = "ladnn.status"
 _RETRAIN, _VARIANT, _CHECK = "ladnn.retrain_id", "ladnn.variant", "ladnn.check_id"
 _LONGEST_CAUSE = 300
 """Characters of an MLflow error that are shown: a database error repeats its whole statement."""
+_BRIEF = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Seconds that a server may be silent, and how often it is asked again. MLflow reads these at each request."""
 
 
 @contextmanager
@@ -39,9 +42,25 @@ def mlflow_errors_explained() -> Iterator[None]:
         cause = " ".join(str(error).split())[:_LONGEST_CAUSE]
         without_password = re.sub(r"//[^/@\s]*@", "//", cause)
         raise TrackingError(
-            f"MLflow cannot be used: {without_password}; check LADNN_TRACKING_URI and the server it names, "
-            "or without a server the disk of LADNN_HOME, then run the command again"
+            f"MLflow cannot be used: {without_password}",
+            "check LADNN_TRACKING_URI and the server it names, or without a server the disk of LADNN_HOME, then run the "
+            "command again",
         ) from error
+
+
+@contextmanager
+def brief_requests() -> Iterator[None]:
+    """Ask an MLflow server once and for seconds only, where what matters is done and a reconcile can do the rest."""
+    before = {name: os.environ.get(name) for name in _BRIEF}
+    os.environ.update(_BRIEF)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def open_tracking(settings: Settings) -> "Tracking":

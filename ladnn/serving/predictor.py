@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from ladnn.errors import BundleError
 from ladnn.intake.canonical import CanonicalImage
 from ladnn.intake.decode import decode
 from ladnn.labels import LESIONS
 from ladnn.registry.bundle import Bundle, load_bundle
 from ladnn.registry.looks import Looks, look
 from ladnn.registry.promotion import required_champion
+from ladnn.registry.rollback import whole_one
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
@@ -74,4 +76,9 @@ def load_champion(store: ObjectStore, trusted: TrustedKeys) -> Predictor:
         BundleError: the bundle is damaged, or no trusted key signed it.
     """
     record = required_champion(store)
-    return Predictor(load_bundle(store, record.bundle_id, trusted), record.model_version)
+    try:
+        return Predictor(load_bundle(store, record.bundle_id, trusted), record.model_version)
+    except BundleError as error:
+        what = f"model version {record.model_version}, which is champion, cannot answer: {error.problem}"
+        ways = filter(None, (error.remedy, whole_one(store, trusted, damaged=record)))
+        raise BundleError(what, "; or ".join(ways)) from error

@@ -53,12 +53,16 @@ class FileStore:
         path = self._path(key)
         with _explained(path):
             if not path.is_file():
-                raise ObjectNotFoundError(f"no object {key!r} in {self.url}; check the key, or run what makes it first")
+                raise ObjectNotFoundError(
+                    f"no object {key!r} in {self.url}", "check the key, or run what makes it first"
+                )
             check_size(key, path.stat().st_size, max_bytes)
             data = _read(path)
             digests = self._noted_digests(key)  # read after the data: a writer notes its digest first
         if digests and hashlib.sha256(data).hexdigest() not in digests:
-            raise DigestMismatchError(f"object {key!r} in {self.url} is damaged or was altered; restore it from backup")
+            raise DigestMismatchError(
+                f"object {key!r} in {self.url} is damaged or was altered", "restore it from backup"
+            )
         return data
 
     def put(self, key: str, data: bytes) -> None:

@@ -170,7 +170,7 @@ class S3Store:
         )
 
     def _mismatch(self, key: str) -> DigestMismatchError:
-        return DigestMismatchError(f"object {key!r} in {self.url} is damaged or was altered; restore it from backup")
+        return DigestMismatchError(f"object {key!r} in {self.url} is damaged or was altered", "restore it from backup")
 
     @contextmanager
     def _explained(self, key: str = "") -> Iterator[None]:
@@ -195,7 +195,7 @@ class S3Store:
         code = error.response["Error"].get("Code", "")
         status = _status(error)
         if code in _NOT_FOUND:
-            return ObjectNotFoundError(f"no object {key!r} in {self.url}; check the key, or run what makes it first")
+            return ObjectNotFoundError(f"no object {key!r} in {self.url}", "check the key, or run what makes it first")
         if code == "NoSuchBucket":
             return StoreAccessError(f"{self.url}: no such bucket; create the bucket or correct LADNN_STORE_URL")
         if status == _INSUFFICIENT_STORAGE or "QuotaExceeded" in code:

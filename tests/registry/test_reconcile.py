@@ -90,8 +90,8 @@ def test_a_lost_mlflow_database_is_filled_again_from_the_store(two_promoted, mig
 
     tracking = Tracking(settings.tracking_uri, settings.artifact_root)
     by_bundle = {v.tags["ladnn.bundle_id"]: str(v.version) for v in tracking.client.search_model_versions()}
-    assert set(by_bundle) == {record.bundle_id for record in promotions(two_promoted.store)}
-    assert aliases(tracking)["champion"] == by_bundle[champion(two_promoted.store).bundle_id]
+    assert by_bundle == {record.bundle_id: record.model_version for record in promotions(two_promoted.store)}
+    assert aliases(tracking) == {"champion": "2", "previous-champion": "1"}
     assert sum("registered from the store" in item.done for item in first.mended) == 2
     assert reconcile(settings, two_promoted.store).mended == ()
 
@@ -225,9 +225,47 @@ def test_a_damaged_champion_needs_a_person_and_the_way_back_is_named(two_promote
     assert "ladnn rollback" in item.done
 
 
-def test_a_lost_record_of_the_log_is_named(two_promoted):
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_lost_record_of_the_log_needs_a_person_and_nothing_follows_the_rest(two_promoted, number):
     roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
-    (two_promoted.home / "store" / "promotions" / "000002.json").unlink()
+    reconcile(two_promoted.settings, two_promoted.store)
+    (two_promoted.home / "store" / "promotions" / f"00000{number}.json").unlink()
 
-    with pytest.raises(PromotionLogError, match=r"lost record 2; restore promotions/000002\.json"):
-        reconcile(two_promoted.settings, two_promoted.store)
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert (item.what, found.mended) == ("promotion log", ())
+    assert f"lost record {number}" in item.found
+    assert f"restore promotions/00000{number}.json from backup" in item.done
+    assert aliases(open_tracking(two_promoted.settings))["champion"] == "1"
+    with pytest.raises(PromotionLogError, match=f"lost record {number}"):
+        roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site", version="2")
+
+
+def test_a_lost_record_of_a_log_whose_length_was_never_noted_is_known_by_how_its_retrain_ended(two_promoted):
+    for name in ("promotion_log.json", "promotions/000002.json"):
+        (two_promoted.home / "store" / name).unlink()
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert (item.found, found.mended) == (f"no record of model version 2, which retrain {SECOND} promoted", ())
+    assert item.done == (f"restore promotions/000002.json from backup; retrains/{SECOND}/record.json quotes it")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_is_no_file_of_the_champion_needs_a_person_and_the_rest_is_mended(two_promoted, kind, tmp_path):
+    path = two_promoted.home / "store" / "bundles" / champion(two_promoted.store).bundle_id / "model.onnx"
+    path.rename(tmp_path / "model.onnx")
+    if kind == "link":
+        path.symlink_to(tmp_path / "model.onnx")
+    else:
+        path.mkdir()
+    open_tracking(two_promoted.settings).client.set_registered_model_alias(MODEL, "champion", "1")
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert item.what == "champion, model version 2"
+    assert "`ladnn rollback 1` leads to a model that is whole" in item.done
+    assert [mended.what for mended in found.mended] == ["alias champion"]

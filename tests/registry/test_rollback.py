@@ -7,6 +7,7 @@ from ladnn.registry import rollback
 from ladnn.registry.promotion import before_champion, champion, promotions, way_back
 from ladnn.registry.rollback import roll_back
 from ladnn.registry.withdrawal import withdrawal
+from ladnn.serving.predictor import load_champion
 
 
 def back(platform, version=None, **changes):
@@ -45,12 +46,21 @@ def test_again_it_goes_back_one_more_and_never_to_what_it_removed(three):
     refused(three, NoChampionError, "no champion before model version 1, nothing to roll back to; `ladnn rollback 2`")
 
 
-def test_a_named_version_undoes_a_rollback_and_the_way_back_from_there_is_known(three):
+def test_a_named_version_undoes_a_rollback_and_what_that_removes_is_passed_over(three):
     back(three)
 
     assert back(three, "3").model_version == "3"
-    assert [record.model_version for record in way_back(promotions(three.store))] == ["1", "2", "3"]
-    assert back(three).model_version == "2"
+    assert [record.model_version for record in way_back(promotions(three.store))] == ["1", "3"]
+    assert back(three).model_version == "1"
+
+
+@pytest.mark.parametrize("steps", [("1", "2"), (None, None, "3", "2")])
+def test_what_a_person_rolled_away_from_comes_back_by_name_alone(three, steps):
+    for step in steps:
+        back(three, step)
+
+    refused(three, NoChampionError, "no champion before model version 2.* or .* undoes a rollback")
+    assert back(three, "1").model_version == "1"
 
 
 def test_a_version_can_be_named_by_its_bundle_and_skips_those_between(three):
@@ -84,8 +94,25 @@ def test_a_damaged_bundle_is_refused_and_another_can_be_named(three, damage):
     else:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
 
-    refused(three, BundleError, "incomplete" if damage == "missing" else "changed")
+    what = "incomplete" if damage == "missing" else "changed"
+    refused(
+        three, BundleError, f"version 2 cannot come back: .*{what}.*`ladnn rollback 1` leads to a model that is whole"
+    )
     assert back(three, "1").model_version == "1"
+
+
+def test_where_no_former_champion_is_whole_the_remedy_is_a_backup(three):
+    for record in promotions(three.store)[:2]:
+        (three.home / "store" / "bundles" / record.bundle_id / "model.onnx").unlink()
+
+    refused(three, BundleError, "restore it from backup$")
+
+
+def test_a_damaged_champion_that_shall_answer_names_the_way_back(three):
+    (three.home / "store" / "bundles" / champion(three.store).bundle_id / "model.onnx").unlink()
+
+    with pytest.raises(BundleError, match=r"version 3, which is champion, .*backup; or `ladnn rollback 2` leads to"):
+        load_champion(three.store, three.trusted)
 
 
 def test_a_damaged_champion_is_not_in_the_way(three):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from ladnn.errors import SettingsError
@@ -48,8 +48,9 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        """True where the object store is a folder of this machine."""
-        return self.store_url.startswith("file://")
+        """True where the object store is a folder within the home; any other may be another host's, too."""
+        url = urlsplit(self.store_url)
+        return url.scheme == "file" and Path(unquote(url.path)).is_relative_to(self.home)
 
     def pseudonym_key(self) -> bytes:
         """Return the secret that keys patient pseudonyms; an embedded installation makes its own once.

@@ -72,10 +72,17 @@ def test_long_lived_credentials_are_passed_on_and_temporary_ones_left_to_boto3()
     assert (temporary.s3_access_key_id, temporary.s3_secret_access_key) == (None, None)
 
 
-def test_a_shared_store_needs_a_key_that_all_hosts_share() -> None:
+@pytest.mark.parametrize("url", ["s3://bucket/lab", "file:///mnt/lab/store", "file:///mnt/lab%20of%20homes/a/store"])
+def test_a_shared_store_needs_a_key_that_all_hosts_share(url: str) -> None:
+    shared = {"LADNN_STORE_URL": url, "LADNN_HOME": "/mnt/lab of homes/b"}
     with pytest.raises(SettingsError, match="LADNN_PSEUDONYM_KEY is not set"):
-        read_settings(SHARED).pseudonym_key()
-    assert read_settings(SHARED | {"LADNN_PSEUDONYM_KEY": KEY}).pseudonym_key() == KEY.encode()
+        read_settings(shared).pseudonym_key()
+    with pytest.raises(SettingsError, match="LADNN_SIGNING_KEY is not set"):
+        read_settings(shared).signing_key()
+    assert read_settings(shared | {"LADNN_PSEUDONYM_KEY": KEY}).pseudonym_key() == KEY.encode()
+    assert read_settings(shared | {"LADNN_HOME": "/mnt/lab of homes/a"}).embedded == (
+        "homes/a" in url.replace("%20", " ")
+    )
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/lab", "file:///srv/store"])

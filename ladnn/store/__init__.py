@@ -139,7 +139,7 @@ def _open_s3(rest: str, options: S3Options, variable: str) -> ObjectStore:
             check_key(prefix)
         except StoreError as error:
             raise SettingsError(f"{variable} names an unusable prefix: {error}") from error
-    return S3Store(bucket, prefix, options)
+    return S3Store(bucket, prefix, options, variable)
 
 
 def canonical_json(document: Any) -> bytes:

@@ -50,11 +50,11 @@ _INSUFFICIENT_STORAGE = 507
 class S3Store:
     """An `ObjectStore` under a prefix (possibly empty, without slashes at its ends) of a bucket."""
 
-    def __init__(self, bucket: str, prefix: str, options: S3Options) -> None:
+    def __init__(self, bucket: str, prefix: str, options: S3Options, variable: str) -> None:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
-        self._address = _address(options)
+        self._address, self._variable = _address(options), variable
         if (options.access_key_id is None) != (options.secret_access_key is None):
             raise StoreAccessError(f"{self.url}: only half of the credentials is given; set both {_VARIABLES}")
         with self._explained():
@@ -124,7 +124,7 @@ class S3Store:
         except ObjectNotFoundError as error:
             raise StoreAccessError(
                 f"{self.url}: {self._address} answers, but not as an S3 server with this bucket; "
-                "check LADNN_S3_ENDPOINT_URL and LADNN_STORE_URL"
+                f"check LADNN_S3_ENDPOINT_URL and {self._variable}"
             ) from error
 
     def _full(self, key: str) -> str:
@@ -197,7 +197,7 @@ class S3Store:
         if code in _NOT_FOUND:
             return ObjectNotFoundError(f"no object {key!r} in {self.url}", "check the key, or run what makes it first")
         if code == "NoSuchBucket":
-            return StoreAccessError(f"{self.url}: no such bucket; create the bucket or correct LADNN_STORE_URL")
+            return StoreAccessError(f"{self.url}: no such bucket; create the bucket or correct {self._variable}")
         if status == _INSUFFICIENT_STORAGE or "QuotaExceeded" in code:
             return StoreFullError(f"{self.url}: no space left to write {key!r} ({code}); free space or raise the quota")
         if code in _UNKNOWN_CREDENTIALS:
@@ -207,7 +207,7 @@ class S3Store:
                 f"{self.url}: these credentials may not do this ({code});"
                 f" check {_VARIABLES}, or let them list, read and write the bucket"
             )
-        return StoreError(f"{self.url}: {_line(error)}; check LADNN_STORE_URL, LADNN_S3_ENDPOINT_URL and the server")
+        return StoreError(f"{self.url}: {_line(error)}; check {self._variable}, LADNN_S3_ENDPOINT_URL and the server")
 
 
 def _client(options: S3Options, read_timeout_s: int, n_attempts: int) -> "S3Client":

@@ -28,7 +28,7 @@ from ladnn.training.head_fit import fit_heads
 from ladnn.training.result import EpochRecord
 from ladnn.training.schedule import make_optimizer, set_learning_rates
 from ladnn.training.step import Gradients
-from ladnn.training.watch import auroc, watch
+from ladnn.training.watch import auroc, learns_lesions, watch
 
 _DROPOUT_STREAM = 3  # the pipeline draws from 1 and 2
 
@@ -120,7 +120,7 @@ class Loop:
         record = EpochRecord(
             epoch=self.step // self._n_batches,
             train_diagnosis_loss=diagnosis,
-            train_lesions_loss=None if self.network.lesions is None else lesions,
+            train_lesions_loss=lesions if learns_lesions(self.network, self._train.labels, self._training) else None,
             train_auroc=auroc(self._all_logits().numpy(), self._train.labels[:, 0]),
             validation_diagnosis_loss=watched.diagnosis_loss,
             validation_lesions_loss=watched.lesions_loss,

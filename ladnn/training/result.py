@@ -20,7 +20,7 @@ class EpochRecord:
     Attributes:
         epoch: from 1.
         train_diagnosis_loss: with label smoothing and drop-out, over the epoch's steps.
-        train_lesions_loss: the same of the lesion head; None for a baseline.
+        train_lesions_loss: the same of the lesion head; None for a baseline, or if no lesion is known.
         train_auroc: of the diagnosis, by the logits of the epoch's steps; None unless both classes are there.
         validation_diagnosis_loss: without smoothing and drop-out; None if no diagnosis is known.
         validation_lesions_loss: the same of the lesion head; None for a baseline, or if no lesion is known.

@@ -13,7 +13,7 @@ from ladnn.config_training import TrainingConfig
 from ladnn.dataset.pipeline import LabelledPixels, Shard, evaluation_batches
 from ladnn.errors import TrainingError
 from ladnn.labels import DIAGNOSIS, LABELS
-from ladnn.model.loss import joint_loss
+from ladnn.model.loss import count_known, joint_loss
 from ladnn.model.network import LADNN
 
 
@@ -45,15 +45,19 @@ def watch(network: LADNN, validation: LabelledPixels, training: TrainingConfig, 
     plain = training.model_copy(update={"label_smoothing": 0.0})
     loss = joint_loss(torch.from_numpy(logits), torch.from_numpy(labels), plain)
     known = ~np.isnan(labels)
-    has_lesions = network.lesions is not None and bool(known[:, 1:].any())
     lesions = [auroc(logits[:, column], labels[:, column]) for column in range(1, logits.shape[1])]
     measurable = [value for value in lesions if value is not None]
     return Watched(
         float(loss.diagnosis) if bool(known[:, LABELS.index(DIAGNOSIS)].any()) else None,
-        float(loss.lesions) if has_lesions else None,
+        float(loss.lesions) if learns_lesions(network, labels, plain) else None,
         auroc(logits[:, 0], labels[:, 0]),
         float(np.mean(measurable)) if measurable else None,
     )
+
+
+def learns_lesions(network: LADNN, labels: NDArray[np.float32], training: TrainingConfig) -> bool:
+    """Return whether a part with labels (N, 6) has a lesion loss: one without a lesion that counts has none, not one of 0."""
+    return network.lesions is not None and bool(count_known(torch.from_numpy(np.array(labels)), training)[1])
 
 
 def auroc(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> float | None:

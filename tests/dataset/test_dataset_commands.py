@@ -19,7 +19,7 @@ MAY = date(2020, 5, 1)
 @pytest.fixture
 def home(file_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ObjectStore:
     """An installation with patients of two cuts, of whom two show the same picture."""
-    monkeypatch.setenv("LADNN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LADNN_HOME", str(tmp_path))
     monkeypatch.setenv("LADNN_STORE_URL", file_store.url)
     old = [make_record(f"p{n}", labels={"covid": n % 2, "GGO": 1}) for n in range(16)]
     late = [make_record(f"late{n}", labels={"covid": n % 2}, contributed_on=MAY) for n in range(16)]

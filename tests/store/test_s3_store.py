@@ -73,7 +73,10 @@ def test_a_conflicting_write_is_tried_again(s3_server: S3Server) -> None:
         open_store(f"s3://{bucket}", options).put_if_absent("log/2", b"mine")
 
 
-def test_a_missing_bucket_is_reported(s3_server: S3Server) -> None:
+def test_a_missing_bucket_is_reported_with_the_setting_that_names_it(s3_server: S3Server) -> None:
+    weights = open_store("s3://no-such-bucket/lab", s3_server.options, "LADNN_WEIGHTS_URL")
+    with pytest.raises(StoreAccessError, match="correct LADNN_WEIGHTS_URL"):
+        weights.get("a")
     store = open_store("s3://no-such-bucket/lab", s3_server.options)
     for act in (store.check_access, lambda: store.get("a"), lambda: store.put("a", b""), lambda: list(store.list(""))):
         with pytest.raises(StoreAccessError, match="s3://no-such-bucket/lab: no such bucket; create the bucket"):

@@ -184,6 +184,14 @@ def test_a_baseline_and_a_validation_part_of_one_class_leave_values_out():
     assert record.validation_diagnosis_loss is not None
 
 
+@pytest.mark.parametrize("mask", ["unknown", "unnamed"])
+def test_lesions_of_which_none_counts_have_no_loss(mask):
+    part = _part(5)
+    part.labels[:, 1:] = float("nan") if mask == "unknown" else 0
+    record = fit(_network(QUICK), part, part, QUICK.model_copy(update={"lesion_mask": mask}), 1)[-1]
+    assert (record.train_lesions_loss, record.validation_lesions_loss) == (None, None)
+
+
 def test_a_loss_that_is_not_finite_names_the_rows_of_the_batch():
     network = _network(QUICK)
     torch.nn.init.constant_(network.diagnosis.bias, float("nan"))

@@ -1,7 +1,7 @@
 """What makes a model champion, killed before every write: a champion always answers, and a reconcile mends the rest.
 
 A home is copied while the process stands still before each of its writes; one test holds such copies against homes that
-a killed process left.
+a killed process left, at every write of a promotion and of a rollback.
 """
 
 import os
@@ -312,29 +312,35 @@ def test_killed_before_any_write_a_champion_answers_and_a_reconcile_mends_the_re
     assert holds
 
 
-def test_a_killed_process_leaves_what_lay_there_while_it_stood_still(home, tmp_path, forkserver):
-    leave_passed(home.restore(home.keep()))
+@pytest.mark.parametrize("name", ["retrain", "rollback"])
+def test_a_process_killed_at_any_write_leaves_what_lay_there_while_it_stood_still(name, home, tmp_path, forkserver):
+    case = CASES[name]
+    case.leave(home.restore(home.keep()))
     start = home.keep()
     stopped = [
-        (write.split()[0], home.keep())
-        for write in stopped_before_each_write(forkserver, promote_decided, home.restore(start), SECOND)
+        (write, home.keep())
+        for write in stopped_before_each_write(forkserver, case.act[0], home.restore(start), *case.act[1:])
     ]
-    kinds = [kind for kind, _ in stopped]
-    assert set(kinds) == {"upload", "commit", "put", "put_if_absent"}
+    assert name == "rollback" or {write.split()[0] for write, _ in stopped} == {
+        "upload",
+        "commit",
+        "put",
+        "put_if_absent",
+    }
 
-    for kind in set(kinds):
-        number = kinds.index(kind)
-        killed_before_write(forkserver, tmp_path, number + 1, promote_decided, home.restore(start), SECOND)
-        assert seen_in(home.keep()) == seen_in(stopped[number][1]), kind
+    for number, (write, state) in enumerate(stopped, 1):
+        killed_before_write(forkserver, tmp_path, number, case.act[0], home.restore(start), *case.act[1:])
+        assert seen_in(home.keep()) == seen_in(state), write
 
 
-def seen_in(state: State) -> tuple[set[Path], dict[str, int]]:
-    """The files of a state but for names that are made by chance, and how many rows MLflow's tables have."""
+def seen_in(state: State) -> tuple[set[Path], int, dict[str, int]]:
+    """The objects of a state, how many files were uploaded, and how many rows MLflow's tables have."""
     (database,) = [copy for place, copy in state.files.items() if place.suffix == ".db"]
     journal = {"journal" for place in state.files if place.name.endswith(".db-journal")}
     places = {place for place in state.files if place.parts[:2] != ("store", ".tmp") and ".db" not in place.name}
+    uploads = {place for place in places if place.is_relative_to("mlflow/artifacts")}  # of a folder in any order
     with sqlite3.connect(database) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
     connection.close()
-    return places | journal, rows
+    return (places - uploads) | journal, len(uploads), rows

@@ -111,7 +111,8 @@ class EvaluationConfig(Section):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Two-sided coverage of every interval."""
     min_slice_patients: int = Field(default=5, ge=1)
-    """Patients of each class that a slice needs for a metric; with fewer it is reported as not enough cases."""
+    """Patients of each class that a slice needs for a metric, and a paired difference for a value; with fewer it is
+    reported as not enough cases."""
 
 
 Policy = Literal["automatic", "approval"]

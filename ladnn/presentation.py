@@ -201,6 +201,10 @@ def print_comparisons(
         title = f"{item.backbone}, AUROC on {item.n_images} images of {item.n_patients} patients"
         columns = ("task", "mean over seeds [CI over patients]", f"by seed ({seeds})")
         console.print(table(columns, rows, title))
+        if means.difference.value is None and means.difference.note:
+            console.print(f"n/a: {means.difference.note}", markup=False)
+    if comparisons:
+        console.print("intervals hold the choice of patients, not the variance between seeds, which stands beside them")
     if comparisons and audit is not None:
         _print_shortcuts(console, audit, canonical_form=canonical_form)
 

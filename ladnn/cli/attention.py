@@ -9,7 +9,7 @@ from ladnn.cli.files import write_asked
 from ladnn.cli.options import Json
 from ladnn.errors import DatasetError
 from ladnn.platform import open_platform
-from ladnn.progress import progress_bar
+from ladnn.progress import progress_bar, say
 from ladnn.result import emit
 
 if TYPE_CHECKING:
@@ -73,12 +73,17 @@ def panel(
     against: Annotated[str | None, typer.Option(help="A second model, such as a baseline; drawn first.")] = None,
     label: Annotated[str, typer.Option(help="Whose map is drawn: covid or a lesion code.")] = "covid",
 ) -> None:
-    """Draw slices with the maps and overlays of one model, or of two side by side (paper, figure 5)."""
+    """Draw slices with the maps and overlays of one model, or of two side by side (paper, figure 5).
+
+    Where heads see statistics of the maps (`training.pooling = "statistics"`, the weekly recipe), what is above zero and
+    what is below it are taken apart before Grad-CAM++, so that a plain Grad-CAM++ differs; the figure says so. Models
+    without a head for the label, such as baselines for a lesion, are left out with a note.
+    """
     from ladnn.evaluation.figures.attention_panel import attention_panel
     from ladnn.registry.attention_sources import attention_sources
 
     platform, names = open_platform(), [against, model] if against else [model]
-    sources = attention_sources(platform.store, names, platform.settings.trusted_keys())
+    sources = _with_head(attention_sources(platform.store, names, platform.settings.trusted_keys()), label)
     shown = _slices(images or [], phantoms)
     with progress_bar("panel: slices") as bar:
         rows = []
@@ -86,7 +91,24 @@ def panel(
             rows.append(_row(name, piece, sources, label))
             bar(done, len(shown))
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_asked(out, attention_panel(rows, f"Grad-CAM++ of {label}"))
+    write_asked(out, attention_panel(rows, _title(sources, label)))
+
+
+def _with_head(sources: "dict[str, AttentionSource]", label: str) -> "dict[str, AttentionSource]":
+    """Leave out models without a head for the label; where none has it, all stay, and the first tells what it has."""
+    found = {name: source for name, source in sources.items() if label in source.labels}
+    if not found:
+        return sources
+    for name in sources.keys() - found.keys():
+        say(f"{name} has no head for {label} and is left out")
+    return found
+
+
+def _title(sources: "dict[str, AttentionSource]", label: str) -> str:
+    title = f"Grad-CAM++ of {label}"
+    if any(source.heads.of_statistics for source in sources.values()):
+        title += " (maps of two signs taken apart, where a plain Grad-CAM++ differs)"
+    return title
 
 
 def _slices(images: list[Path], n_phantoms: int) -> "list[tuple[str, OutlinedSlice]]":

@@ -66,7 +66,8 @@ def table2(
         cells = plan_cells(platform.store, recipe, chosen, _names(cuts, "--cuts"), seeds or recipe.n_seeds)
         train_cells(platform, cells)
         score_cells(platform.store, cells, platform.settings.cache)
-        table = tabulate(platform.store, cells, sampling_of(recipe.evaluation, recipe.seed))
+        evaluation = recipe.evaluation
+        table = tabulate(platform.store, cells, sampling_of(evaluation, recipe.seed), evaluation.min_slice_patients)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "table2.json").write_bytes(canonical_json(table.model_dump(mode="json")))
@@ -100,10 +101,13 @@ def _as_csv(table: "Table2") -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = [f"{name}_{value}" for name in measured for value in values]
-    writer.writerow(["cut", "backbone", "metric", "paper_baseline", "paper_ladnn", *columns])
+    data = ("dataset_version", "n_test_images", "n_test_patients", "n_seeds")
+    writer.writerow(["cut", *data, "backbone", "metric", "paper_baseline", "paper_ladnn", *columns])
     for row in table.rows:
         numbers = [getattr(getattr(row, name), value) for name in measured for value in values]
-        writer.writerow([row.cut, row.backbone, row.metric, row.paper_baseline, row.paper_ladnn, *numbers])
+        counts = (table.n_test_images[row.cut], table.n_test_patients[row.cut], table.n_seeds)
+        of_cut = [row.cut, table.dataset_versions[row.cut], *counts]
+        writer.writerow([*of_cut, row.backbone, row.metric, row.paper_baseline, row.paper_ladnn, *numbers])
     return buffer.getvalue()
 
 
@@ -126,9 +130,12 @@ def _print_table(table: "Table2") -> None:
         console.print(plain_table(columns, cells, title))
     console.print(
         f"positive at probability {table.threshold:g}; intervals over test patients; where there are several seeds, "
-        "means over them and the range of the difference in brackets; no interval: all resamplings of patients agree",
+        "means over them and the range of the difference in brackets, since intervals hold no variance between seeds; "
+        "no interval: all resamplings of patients agree",
         markup=False,
     )
+    if any(row.difference.value is None for row in table.rows):
+        console.print(f"n/a: not enough cases; a difference needs {table.min_patients} patients of each class")
 
 
 def _order(row: "Compared") -> int:

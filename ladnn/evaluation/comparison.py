@@ -14,7 +14,16 @@ from ladnn.evaluation.scored import read_scored, validation_scores
 from ladnn.evaluation.validation import sampling_of
 from ladnn.labels import DIAGNOSIS
 from ladnn.retrain import Plan, keep, read
-from ladnn.statistics import Bootstrap, Interval, Ranking, Weights, cluster_bootstrap, weighted_auroc
+from ladnn.statistics import (
+    NOT_ENOUGH,
+    Bootstrap,
+    Interval,
+    Ranking,
+    Weights,
+    cluster_bootstrap,
+    not_computable,
+    weighted_auroc,
+)
 from ladnn.store import ObjectStore
 
 Metrics = Callable[[Cases, Weights], Weights]
@@ -31,7 +40,7 @@ class PairedMeans(BaseModel):
         baseline_by_seed: None where it is not defined.
         ladnn_by_seed: the same.
         difference: ladnn minus baseline on the same patients, mean over seeds; the interval covers the choice of
-            patients, not that of seeds.
+            patients, not that of seeds. No value where a class has too few patients to tell a difference from chance.
         difference_by_seed: the difference of each seed, which shows the latter.
     """
 
@@ -63,7 +72,7 @@ class Comparison(BaseModel):
 
 
 def paired_means(
-    baseline: Sequence[Cases], ladnn: Sequence[Cases], metrics: Metrics, sampling: Bootstrap
+    baseline: Sequence[Cases], ladnn: Sequence[Cases], metrics: Metrics, sampling: Bootstrap, min_patients: int
 ) -> tuple[PairedMeans, ...]:
     """Measure both tasks by all seeds on the same resampled patients; return one value for each of the metrics.
 
@@ -72,8 +81,15 @@ def paired_means(
         ladnn: the same, in the same order of seeds.
         metrics: what is measured.
         sampling: of the intervals.
+        min_patients: patients of each class with fewer of which a difference has no value.
     """
     first = baseline[0]
+    n_patients = {kind: first.n_patients(present=kind) for kind in (True, False)}
+    too_few = (
+        f"{NOT_ENOUGH}: {n_patients[True]} positive and {n_patients[False]} negative patients, a difference needs "
+        f"{min_patients} of each"
+    )
+    is_enough = min(n_patients.values()) >= min_patients
     whole = np.ones((1, first.n))
     by_seed = [np.array([metrics(item, whole)[0] for item in items]) for items in (baseline, ladnn)]
 
@@ -89,7 +105,7 @@ def paired_means(
         PairedMeans(
             baseline=measured[column],
             ladnn=measured[column + n_metrics],
-            difference=measured[column + 2 * n_metrics],
+            difference=measured[column + 2 * n_metrics] if is_enough else not_computable(first.n, too_few),
             baseline_by_seed=_known(by_seed[0][:, column]),
             ladnn_by_seed=_known(by_seed[1][:, column]),
             difference_by_seed=_known(by_seed[1][:, column] - by_seed[0][:, column]),
@@ -120,7 +136,7 @@ def compare_variants(
         if not seeds:
             continue
         baseline, ladnn = ([by_place[backbone, task, seed] for seed in seeds] for task in ("baseline", "ladnn"))
-        (auroc,) = paired_means(baseline, ladnn, _auroc, sampling)
+        (auroc,) = paired_means(baseline, ladnn, _auroc, sampling, config.evaluation.min_slice_patients)
         compared.append(
             Comparison(
                 backbone=backbone,

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ladnn.config import Variant
+from ladnn.config import EvaluationConfig, Variant
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
 from ladnn.errors import RetrainError
 from ladnn.evaluation.cases import Cases, known_cases
 from ladnn.evaluation.figures.calibration_curve import calibration_curve
 from ladnn.evaluation.figures.curves import Run, precision_recall_curves, roc_curves
 from ladnn.evaluation.figures.lesion_pairs import lesion_pairs
-from ladnn.evaluation.figures.training_curves import training_curves
+from ladnn.evaluation.figures.training_curves import Training, training_curves
 from ladnn.evaluation.scored import TEST_CANDIDATE, TEST_CHAMPION, Scored, read_scored, validation_scores
 from ladnn.evaluation.validation import Validated, read_validated
 from ladnn.labels import DIAGNOSIS
@@ -28,15 +28,14 @@ def draw_figures(store: ObjectStore, plan: Plan) -> dict[str, bytes]:
     Raises:
         RetrainError: no variant is trained yet.
     """
-    epochs = {
-        f"{variant.name}, n = {trained.n_train_images}": trained.epochs
-        for variant in plan.config.variants
-        if (trained := read_trained(store, plan.retrain_id, variant.name)) is not None
-    }
-    if not epochs:
+    found = ((variant, read_trained(store, plan.retrain_id, variant.name)) for variant in plan.config.variants)
+    trained = [(variant, result) for variant, result in found if result is not None]
+    if not trained:
         raise RetrainError(f"no variant of retrain {plan.retrain_id} is trained yet, so there is nothing to draw")
     manifest = load_manifest(store, plan.dataset_version)
-    figures = {"training_curves.png": training_curves(epochs, f"Training, retrain {plan.retrain_id}")}
+    trainings = [Training(variant.backbone, variant.task, result.epochs) for variant, result in trained]
+    title = f"Retrain {plan.retrain_id}, {trained[0][1].n_train_images} training images"
+    figures = {"training_curves.png": training_curves(trainings, title)}
     figures |= dict(_validation(store, plan, rows_of(manifest, "validation")))
     if (result := read_test_result(store, plan.retrain_id)) is not None:
         figures |= dict(_test(store, plan, result, rows_of(manifest, "test")))
@@ -52,12 +51,12 @@ def _validation(store: ObjectStore, plan: Plan, rows: pd.DataFrame) -> Iterator[
             continue
         runs.append(_run(variant, validated, rows, scored))
         title = f"{variant.name} on validation"
-        yield from _of_model(rows, scored, plan.config.evaluation.confidence, title, f"validation_{variant.name}")
+        yield from _of_model(rows, scored, plan.config.evaluation, title, f"validation_{variant.name}")
     yield from _curves(runs, "validation", plan.retrain_id)
 
 
 def _test(store: ObjectStore, plan: Plan, result: TestResult, rows: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
-    confidence, runs = plan.config.evaluation.confidence, []
+    runs = []
     measured = (
         ("candidate", TEST_CANDIDATE, result.candidate_scores),
         ("champion", TEST_CHAMPION, result.champion_scores),
@@ -69,7 +68,8 @@ def _test(store: ObjectStore, plan: Plan, result: TestResult, rows: pd.DataFrame
         diagnosis = scores.diagnosis
         runs.append(Run(name, name, name == "champion", _cases(rows, scored), diagnosis.auroc, diagnosis.auprc))
         if name == "candidate":
-            yield from _of_model(rows, scored, confidence, f"candidate of {plan.retrain_id} on test", "test_candidate")
+            title = f"candidate of {plan.retrain_id} on test"
+            yield from _of_model(rows, scored, plan.config.evaluation, title, "test_candidate")
     yield from _curves(runs, "test", plan.retrain_id)
 
 
@@ -77,7 +77,7 @@ def _run(variant: Variant, validated: Validated, rows: pd.DataFrame, scored: Sco
     diagnosis = validated.scores.diagnosis
     is_control = variant.task == "baseline"
     cases = _cases(rows, scored)
-    return Run(variant.name, variant.backbone, is_control, cases, diagnosis.auroc, diagnosis.auprc)
+    return Run(variant.group, variant.backbone, is_control, cases, diagnosis.auroc, diagnosis.auprc)
 
 
 def _curves(runs: list[Run], split: str, retrain_id: str) -> Iterator[tuple[str, bytes]]:
@@ -89,17 +89,27 @@ def _curves(runs: list[Run], split: str, retrain_id: str) -> Iterator[tuple[str,
 
 
 def _of_model(
-    rows: pd.DataFrame, scored: Scored, confidence: float, title: str, name: str
+    rows: pd.DataFrame, scored: Scored, evaluation: EvaluationConfig, title: str, name: str
 ) -> Iterator[tuple[str, bytes]]:
     after = _cases(rows, scored)
     if not after.finite or not after.n:
         return
     labels, logits = label_matrix(rows)[:, 0].astype(float), scored.logits_of(rows)
     before = known_cases(labels, sigmoid(logits)[:, 0], list(rows["group"]))
-    yield f"{name}_calibration.png", calibration_curve(before, after, confidence, f"Calibration, {title}")
+    confidence, unfitted = evaluation.confidence, scored.calibration.temperatures[DIAGNOSIS].unfitted
+    yield f"{name}_calibration.png", calibration_curve(before, after, confidence, f"Calibration, {title}", unfitted)
     if logits.shape[1] > 1:
-        probabilities = scored.probabilities_of(rows)[:, 1:]
-        yield f"{name}_lesion_pairs.png", lesion_pairs(labels, probabilities, f"Lesion outputs, {title}")
+        yield (
+            f"{name}_lesion_pairs.png",
+            lesion_pairs(
+                labels,
+                scored.probabilities_of(rows)[:, 1:],
+                list(rows["group"]),
+                f"Lesion outputs, {title}",
+                confidence=confidence,
+                min_patients=evaluation.min_slice_patients,
+            ),
+        )
 
 
 def _cases(rows: pd.DataFrame, scored: Scored) -> Cases:

@@ -46,6 +46,7 @@ class Table2(BaseModel):
         n_test_images: by cut.
         n_test_patients: by cut.
         n_seeds: trainings behind each mean.
+        min_patients: patients of each class with fewer of which a difference has no value.
         threshold: probability from which a case counts as positive.
         plans: ids of the cells, under `reproductions/`.
     """
@@ -57,17 +58,19 @@ class Table2(BaseModel):
     n_test_images: dict[str, int]
     n_test_patients: dict[str, int]
     n_seeds: int
+    min_patients: int
     threshold: float
     plans: tuple[str, ...]
 
 
-def tabulate(store: ObjectStore, cells: Sequence[Cell], sampling: Bootstrap) -> Table2:
+def tabulate(store: ObjectStore, cells: Sequence[Cell], sampling: Bootstrap, min_patients: int) -> Table2:
     """Measure scored cells, those of one backbone and cut together.
 
     Args:
         store: holds their scores.
         cells: trained and scored; those of one backbone and cut stand together.
         sampling: of the intervals.
+        min_patients: patients of each class that a difference needs.
 
     Raises:
         DatasetError: a test part holds no known diagnosis, or a cell is not scored.
@@ -76,7 +79,7 @@ def tabulate(store: ObjectStore, cells: Sequence[Cell], sampling: Bootstrap) -> 
     for (cut, backbone), members in groupby(cells, key=lambda cell: (cell.cut, cell.backbone)):
         of_seeds = list(members)
         cases = {task: [_cases(store, cell, task) for cell in of_seeds] for task in TASKS}
-        rows.extend(_compare(cut, backbone, cases, sampling))
+        rows.extend(_compare(cut, backbone, cases, sampling, min_patients))
     versions = {cell.cut: cell.version for cell in cells}
     return Table2(
         rows=tuple(rows),
@@ -84,6 +87,7 @@ def tabulate(store: ObjectStore, cells: Sequence[Cell], sampling: Bootstrap) -> 
         n_test_images={cut: version.splits["test"].n_images for cut, version in versions.items()},
         n_test_patients={cut: version.splits["test"].n_groups for cut, version in versions.items()},
         n_seeds=len({cell.seed for cell in cells}),
+        min_patients=min_patients,
         threshold=THRESHOLD,
         plans=tuple(cell.plan.retrain_id for cell in cells),
     )
@@ -104,9 +108,11 @@ def _cases(store: ObjectStore, cell: Cell, task: str) -> Cases:
     return cases
 
 
-def _compare(cut: str, backbone: str, cases: dict[str, list[Cases]], sampling: Bootstrap) -> Iterable[Compared]:
+def _compare(
+    cut: str, backbone: str, cases: dict[str, list[Cases]], sampling: Bootstrap, min_patients: int
+) -> Iterable[Compared]:
     """Measure all seeds of both tasks on the same resampled patients."""
-    measured = paired_means(cases["baseline"], cases["ladnn"], _metrics, sampling)
+    measured = paired_means(cases["baseline"], cases["ladnn"], _metrics, sampling, min_patients)
     for metric, means in zip(METRICS, measured, strict=True):
         of_paper = published(metric, backbone, cut) or (None, None)
         paper_baseline, paper_ladnn = (None if value is None else value / 100 for value in of_paper)

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from trained_platform import VARIANT, TrainedPlatform
 from typer.testing import CliRunner
 
 from ladnn.cli import app
+from ladnn.cli.attention import _with_head
 from ladnn.errors import BundleError, DatasetError, NoChampionError, RetrainError
 from ladnn.evaluation.pointing import ALL_LESIONS
 from ladnn.labels import LABELS
@@ -43,6 +45,15 @@ def test_a_panel_of_files_and_phantoms(champion_platform: TrainedPlatform, tmp_p
         *("panel", str(picture), "--phantoms", "1", "--against", variant, "--label", "GGO", "--out", str(out)),
     )
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_without_the_head_is_left_out_with_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    ladnn, baseline = (SimpleNamespace(labels=labels) for labels in (LABELS, LABELS[:1]))
+    both = {"a-ladnn": ladnn, "a-baseline": baseline}
+    assert _with_head(both, "covid") == both
+    assert _with_head(both, "GGO") == {"a-ladnn": ladnn}
+    assert "a-baseline has no head for GGO and is left out" in capsys.readouterr().err
+    assert _with_head(both, "cough") == both
 
 
 def test_the_same_maps_from_the_bundle_and_from_the_trained_variant(champion_platform: TrainedPlatform) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from ladnn.config import ExperimentConfig, Variant
+from ladnn.config import EvaluationConfig, ExperimentConfig, Variant
 from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.evaluation.calibration import Calibration, Temperature
 from ladnn.evaluation.cases import known_cases
@@ -21,7 +21,8 @@ PATIENTS = [f"p{i // 4}" for i in range(40)]
 
 def experiment(backbones=("resnet18",), n_seeds=3):
     variants = tuple(Variant(backbone=b, task=t) for b in backbones for t in ("ladnn", "baseline"))
-    return ExperimentConfig(seed=5, n_seeds=n_seeds, variants=variants)
+    evaluation = EvaluationConfig(min_slice_patients=4)
+    return ExperimentConfig(seed=5, n_seeds=n_seeds, variants=variants, evaluation=evaluation)
 
 
 def scored(config, gain=0.0):
@@ -80,6 +81,17 @@ def test_what_has_no_counterpart_or_no_finite_score_is_left_out():
     compared = compare_variants(config, cases, SAMPLING)
 
     assert [(item.backbone, item.seeds) for item in compared] == [("resnet18", (5,))]
+
+
+def test_a_handful_of_patients_shows_no_difference():
+    config = experiment(n_seeds=2)
+    five = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"min_slice_patients": 5})})
+
+    (compared,) = compare_variants(five, scored(five, 3.0), SAMPLING)
+
+    assert (compared.auroc.difference.value, compared.auroc.difference.low) == (None, None)
+    assert "4 positive and 4 negative patients, a difference needs 5 of each" in compared.auroc.difference.note
+    assert all(value > 0 for value in compared.auroc.difference_by_seed)
 
 
 def test_two_models_without_an_error_are_not_certain_to_be_alike():

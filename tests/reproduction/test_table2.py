@@ -94,13 +94,13 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(
     truth = rows[DIAGNOSIS].to_numpy()
     logits = np.random.default_rng(3).normal(size=(2, 2, len(rows), 1)) + truth[:, None]
     with pytest.raises(DatasetError, match="not scored"):
-        tabulate(platform.store, cells, SAMPLING)
+        tabulate(platform.store, cells, SAMPLING, 1)
     for cell, of_cell in zip(cells, logits, strict=True):
         for task, of_task in zip(TASKS, of_cell, strict=True):
             scored = Scored.of(rows, of_task, Calibration(temperatures={DIAGNOSIS: COLD}))
             keep_scored(platform.store, cell.plan.retrain_id, scores(cell, task), scored)
 
-    table = tabulate(platform.store, cells, SAMPLING)
+    table = tabulate(platform.store, cells, SAMPLING, 1)
 
     assert [row.metric for row in table.rows] == list(METRICS)
     assert (table.n_seeds, table.n_test_images) == (2, {"D0": len(rows)})
@@ -117,6 +117,10 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(
         np.testing.assert_allclose(row.difference_by_seed, values[:, 1] - values[:, 0])
         assert row.difference.value == pytest.approx(float((values[:, 1] - values[:, 0]).mean()))
         assert row.paper_baseline == published(row.metric, "efficientnet_b0", "D0")[0] / 100
+
+    few = tabulate(platform.store, cells, SAMPLING, 1000)
+    assert all(row.difference.value is None and "not enough cases" in row.difference.note for row in few.rows)
+    assert [row.ladnn for row in few.rows] == [row.ladnn for row in table.rows]
 
 
 def test_each_backbone_is_a_look_at_the_test_part_and_seeds_that_are_asked_for_later_are_another(

@@ -23,6 +23,7 @@ eye (Borland and Taylor 2007, doi:10.1109/MCG.2007.323435), so conclusions are d
 _LESION_COLOURS = dict(zip(LESIONS, PALETTE, strict=False))
 _CELL_IN, _NAME_CHARACTERS = 1.9, 28
 """Side of a picture, and how many letters of a model's name fit above it."""
+_PAD_IN, _TITLE_CHARACTERS_PER_IN = 0.07, 13
 _GAP_PX = 3
 """Pieces of a lesion that are less than twice this apart, such as septal lines, share a box."""
 _LEAST_BOX_PX = 12
@@ -58,8 +59,10 @@ def attention_panel(rows: Sequence[PanelRow], title: str) -> bytes:
         raise DatasetError("there is no slice to draw attention maps of; name at least one image")
     models = list(rows[0].maps)
     n_columns = 1 + 2 * len(models)
-    figure = open_figure(_CELL_IN * n_columns, _CELL_IN * len(rows) + 1.1)
-    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    heights = [row.pixels.shape[0] / row.pixels.shape[1] for row in rows]
+    figure = open_figure(_CELL_IN * n_columns, _CELL_IN * sum(heights) + 1.4)
+    figure.set_layout_engine("compressed", h_pad=_PAD_IN)
+    grid = figure.subplots(len(rows), n_columns, squeeze=False, height_ratios=heights)
     for axes, row in zip(grid, rows, strict=True):
         _draw_slice(axes[0], row)
         for number, model in enumerate(models):
@@ -75,7 +78,8 @@ def attention_panel(rows: Sequence[PanelRow], title: str) -> bytes:
     handles = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=_LESION_COLOURS[code]) for code in shown]
     if shown:
         figure.legend(handles, shown, loc="outside lower center", ncols=len(shown), frameon=False, fontsize=8)
-    figure.suptitle(f"{title}; red high, blue low, each map scaled by itself", color=INK, fontsize=9)
+    heading = f"{title}; red high, blue low, each map scaled by itself"
+    figure.suptitle(fill(heading, int(_TITLE_CHARACTERS_PER_IN * _CELL_IN * n_columns)), color=INK, fontsize=9)
     return png(figure)
 
 

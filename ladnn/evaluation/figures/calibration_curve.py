@@ -1,5 +1,7 @@
 """Calibration curve: how often an image was positive, by the probability that the model gave it."""
 
+from textwrap import fill
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -16,15 +18,20 @@ from ladnn.evaluation.figures.drawing import (
 )
 from ladnn.evaluation.reliability import N_BINS, reliability
 
+_LEGEND_CHARACTERS = 70
 
-def calibration_curve(before: Cases, after: Cases, confidence: float, title: str) -> bytes:
+
+def calibration_curve(before: Cases, after: Cases, confidence: float, title: str, unfitted: str | None = None) -> bytes:
     """Draw observed shares with intervals before and after calibration, above the number of images by bin. PNG.
+
+    Probabilities for which no temperature could be fitted are drawn once, and the legend says why.
 
     Args:
         before: with finite probabilities as the network gives them.
         after: the same cases with calibrated probabilities.
         confidence: two-sided coverage of the intervals, between 0 and 1.
         title: of the figure.
+        unfitted: why the probabilities are not calibrated; None where they are.
 
     Raises:
         DatasetError: there is no case with a known label.
@@ -36,10 +43,15 @@ def calibration_curve(before: Cases, after: Cases, confidence: float, title: str
     open_axes(curve, "", "observed share of positives", title)
     curve.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":", label="perfect calibration")
     n = f"n = {after.n} images of {after.n_all_patients} patients"
-    _points(curve, before, confidence, MUTED, "s", "before calibration")
-    _points(curve, after, confidence, NEGATIVE, "o", f"after calibration, {n}; bars: {confidence:.0%} interval")
+    bars = f"{n}; bars: {confidence:.0%} interval"
+    if unfitted is None:
+        _points(curve, before, confidence, MUTED, "s", "before calibration")
+        _points(curve, after, confidence, NEGATIVE, "o", f"after calibration, {bars}")
+    else:
+        reason = fill(f"not calibrated: {unfitted}", _LEGEND_CHARACTERS)
+        _points(curve, after, confidence, NEGATIVE, "o", f"{reason}\n{bars}")
     curve.set_ylim(-0.02, 1.02)
-    _counts(open_axes(counts, "probability of COVID-19", "images"), after)
+    _counts(open_axes(counts, "probability of COVID-19", "images"), after, "" if unfitted else ", calibrated")
     counts.set_xlim(-0.01, 1.01)
     legend_below(figure, curve, counts)
     return png(figure)
@@ -64,10 +76,8 @@ def _points(axes: Axes, cases: Cases, confidence: float, colour: str, marker: st
     )
 
 
-def _counts(axes: Axes, cases: Cases) -> None:
+def _counts(axes: Axes, cases: Cases, kind: str) -> None:
     edges = np.linspace(0, 1, N_BINS + 1)
     parts = [cases.probabilities[~cases.present], cases.probabilities[cases.present]]
-    labels = [
-        f"{name} images, calibrated: {part.size}" for name, part in zip(("negative", "positive"), parts, strict=True)
-    ]
+    labels = [f"{name} images{kind}: {part.size}" for name, part in zip(("negative", "positive"), parts, strict=True)]
     axes.hist(parts, bins=edges.tolist(), stacked=True, color=[NEGATIVE, POSITIVE], label=labels, rwidth=0.92)

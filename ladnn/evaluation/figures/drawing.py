@@ -7,8 +7,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#1d2733", "#5b6b7b", "#e3e8ee"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito 2008, *Color universal design*, https://jfly.uni-koeln.de/color/; yellow left out, pale on white."""
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+    *("#999999", "#882255", "#999933"),
+)
+"""Okabe and Ito 2008, *Color universal design*, https://jfly.uni-koeln.de/color/; yellow left out, pale on white. Then grey,
+and wine and olive of Paul Tol's muted scheme, https://personal.sron.nl/~pault/: one for each backbone of the registry."""
 POSITIVE, NEGATIVE = PALETTE[1], PALETTE[0]
 _DPI = 150
 

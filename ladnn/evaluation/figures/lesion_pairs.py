@@ -1,28 +1,42 @@
 """Pair plot of the five lesion outputs, coloured by diagnosis (paper, figure 6)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from ladnn.errors import DatasetError
+from ladnn.evaluation.cases import Cases, known_cases
+from ladnn.evaluation.delong import auroc_by_delong
 from ladnn.evaluation.figures.drawing import INK, NEGATIVE, POSITIVE, open_axes, open_figure, png
 from ladnn.labels import LESION_NAMES, LESIONS
-from ladnn.statistics import FloatArray
+from ladnn.statistics import NOT_ENOUGH, FloatArray
 
 _PARTS = ((0, NEGATIVE, "negative", "o"), (1, POSITIVE, "positive", "^"))
 _BINS = np.linspace(0, 1, 21)
 
 
-def lesion_pairs(diagnosis: FloatArray, probabilities: NDArray[np.float64], title: str) -> bytes:
+def lesion_pairs(
+    diagnosis: FloatArray,
+    probabilities: NDArray[np.float64],
+    patients: Sequence[str],
+    title: str,
+    *,
+    confidence: float,
+    min_patients: int,
+) -> bytes:
     """Draw each lesion's probability against each other's, with histograms on the diagonal. PNG.
 
-    Each histogram states the AUROC at which this one output tells the diagnoses apart.
+    Each histogram states the AUROC, with DeLong's interval, at which this one output tells the diagnoses apart.
 
     Args:
         diagnosis: (N,), 1 positive, 0 negative, NaN unknown; images of unknown diagnosis are left out.
         probabilities: (N, 5) of the lesions in the order of `LESIONS`, in [0, 1].
+        patients: (N,), patient of each image.
         title: of the figure.
+        confidence: two-sided coverage of the intervals, between 0 and 1.
+        min_patients: patients of each diagnosis with fewer of which no AUROC is stated.
 
     Raises:
         DatasetError: no image has a known diagnosis, or the probabilities are not of five lesions.
@@ -42,6 +56,10 @@ def lesion_pairs(diagnosis: FloatArray, probabilities: NDArray[np.float64], titl
             axes.set_visible(False)
         else:
             _panel(axes, row, column, diagnosis[known], probabilities[known])
+    for number, (code, axes) in enumerate(zip(LESIONS, np.diag(grid), strict=True)):
+        cases = known_cases(diagnosis, probabilities[:, number], patients)
+        heading = f"{LESION_NAMES[code]}\n{_separation(cases, confidence, min_patients)}"
+        axes.set_title(heading, fontsize=8.5, color=INK)
     figure.suptitle(title, color=INK, fontsize=12, x=0.02, ha="left")
     _legend(grid[0, 2], diagnosis[known])
     return png(figure)
@@ -55,9 +73,6 @@ def _panel(axes: Axes, row: int, column: int, diagnosis: FloatArray, probabiliti
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     if row == column:
         _histogram(axes, diagnosis, probabilities[:, row])
-        axes.set_title(
-            f"{LESION_NAMES[code]}\n{_separation(diagnosis, probabilities[:, row])}", fontsize=8.5, color=INK
-        )
         return
     alpha = float(np.clip(60 / np.sqrt(len(diagnosis)) / 10, 0.15, 0.8))
     for value, colour, _, marker in _PARTS:
@@ -81,10 +96,12 @@ def _histogram(axes: Axes, diagnosis: FloatArray, probabilities: FloatArray) -> 
     axes.spines["left"].set_visible(False)
 
 
-def _separation(diagnosis: FloatArray, probabilities: FloatArray) -> str:
-    if len(set(diagnosis.tolist())) < 2:
+def _separation(cases: Cases, confidence: float, min_patients: int) -> str:
+    if not 0 < cases.n_present < cases.n:
         return "one diagnosis only"
-    return f"diagnosis AUROC {roc_auc_score(diagnosis, probabilities):.2f}"
+    if min(cases.n_patients(present=True), cases.n_patients(present=False)) < min_patients:
+        return f"diagnosis AUROC: {NOT_ENOUGH}"
+    return f"AUROC {auroc_by_delong(cases, confidence)}"
 
 
 def _legend(axes: Axes, diagnosis: FloatArray) -> None:

@@ -7,7 +7,7 @@ what Prefect keeps is the way there. The retrain's id is the key of the suspensi
 import os
 from contextlib import suppress
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NoReturn
 from uuid import UUID
 
 from prefect import suspend_flow_run
@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import Abort, ObjectNotFound
 from prefect.input import RunInput
 from prefect.states import Cancelled, Completed
 from pydantic import Field
@@ -111,11 +111,17 @@ def end_suspended(store: ObjectStore) -> None:
     for retrain_id, run in suspended_runs().items():
         outcome = read_outcome(store, retrain_id)
         if outcome is not None:
-            _set_state(run.id, end_state(retrain_id, outcome.status))
+            _set_state(run.id, _ended(retrain_id, outcome.status))
 
 
-def end_state(retrain_id: str, status: str) -> State[None]:
-    """Return the state in which a flow run ends that waited for a person; what came to nothing is no failure."""
+def end_flow_run(retrain_id: str, status: str) -> NoReturn:
+    """End this flow run and its process; a state that a flow returns would leave a traceback where it is Cancelled."""
+    state = _ended(retrain_id, status)
+    _set_state(_flow_run().id, state)
+    raise Abort(state.message)
+
+
+def _ended(retrain_id: str, status: str) -> State[None]:
     message = f"retrain {retrain_id}: {status}"
     if status in {"expired", "superseded"}:
         return Cancelled(name=status.capitalize(), message=message)

@@ -1,12 +1,12 @@
 """The end of a retrain whose candidate is held: it waits for a person, and what was answered is carried out."""
 
 import os
-from typing import cast
+from typing import NoReturn
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.approval import EXPIRE, end_state, end_suspended, wait_for_answer
+from flows.approval import EXPIRE, end_flow_run, end_suspended, wait_for_answer
 from flows.embedded import owns_server
 from flows.stages import StageClock
 from ladnn.platform import open_platform
@@ -30,13 +30,12 @@ def await_person(retrain_id: str) -> RetrainSummary:
     return report(retrain_id)
 
 
-def go_on(retrain_id: str) -> RetrainSummary:
+def go_on(retrain_id: str) -> NoReturn:
     """Carry out the answer in a flow run that was resumed: its stages are done, whatever was contributed meanwhile.
 
     The run's state tells how the retrain ended, so that a form that came too late does not look like a success.
     """
-    summary = await_person(retrain_id)
-    return cast(RetrainSummary, end_state(retrain_id, summary.status))  # Prefect takes a state for the run's own
+    end_flow_run(retrain_id, await_person(retrain_id).status)
 
 
 @flow(name=EXPIRE)

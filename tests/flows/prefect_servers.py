@@ -109,7 +109,13 @@ class Orchestration:
         return dict(self._get(path).raise_for_status().json())
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        return httpx.post(f"{self.api_url}/{path}", json=body, timeout=60).raise_for_status().json()
+        """Post as a person would, who tries again where a busy server's database was locked (503)."""
+        give_up = time.monotonic() + 120
+        while True:
+            answer = httpx.post(f"{self.api_url}/{path}", json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
+                return answer.raise_for_status().json()
+            time.sleep(1)
 
     def _story(self, state: dict[str, Any]) -> str:
         logs = (log.read_text()[-5000:] for log in self.logs.glob("[sw][co]*.log"))

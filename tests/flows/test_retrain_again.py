@@ -106,8 +106,8 @@ def test_force_retrains_and_an_identical_candidate_changes_nothing(promoted: Pro
 
 def test_a_model_that_was_rolled_back_is_held_when_it_is_trained_anew(promoted: Promoted, later: Home) -> None:
     training = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-3}
-    margins = {"non_inferiority_margin": 0.49, "sensitivity_margin": 0.49, "slice_margin": 0.49}
-    margins |= {"max_lesion_loss": 0.49, "max_attention_loss": 0.99}
+    margins = {"non_inferiority_margin": 0.49, "sensitivity_margin": 0.49, "specificity_margin": 0.49}
+    margins |= {"slice_margin": 0.49, "max_lesion_loss": 0.49, "max_attention_loss": 0.99}
     config = write_config(later.path / "other.toml", training=training, gates=LENIENT | margins)
     person = ("--by", "Ada", "--reason", "worse at one site")
     held = later.run("retrain", "--config", config, "--json")  # outside of what may change without a person

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from factories import TODAY
@@ -24,11 +25,15 @@ from ladnn.governance.shared_patients import SharedPatients
 from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
+from ladnn.labels import LESIONS
 from ladnn.platform import Platform
 from ladnn.registry import serving_check
 from ladnn.registry.beforehand import failed_beforehand, gather_beforehand
+from ladnn.registry.bundle import load_bundle
 from ladnn.registry.data_facts import gather_data_facts, n_leaks
 from ladnn.registry.decision_record import decision_record, record_page
+from ladnn.registry.lesion_comparison import compare_lesions
+from ladnn.registry.measured import measure
 from ladnn.registry.promotion import champion
 from ladnn.registry.serving_check import check_serving, try_bundle
 from ladnn.registry.test_set import open_test_set, read_flips, read_test_result
@@ -211,6 +216,22 @@ def test_lesion_heads_and_attention_of_the_same_weights_do_not_differ(champion_p
     assert sanity.candidate_auroc == sanity.champion_auroc is not None
     assert 0 < sanity.candidate_energy == sanity.champion_energy < 1
     assert sanity.auroc_difference.value == sanity.energy_difference.value == 0
+
+
+def test_a_lesion_whose_images_are_of_few_patients_is_not_compared(platform):
+    gates = GateConfig(min_lesion_images=4, n_attention_phantoms=0)
+    rows = rows_of(load_manifest(platform.store, platform.plan.dataset_version), "train").iloc[:8].copy()
+    rows[list(LESIONS)] = np.nan
+    rows["GGO"] = [0.0, 1.0] * 4
+    bundle = load_bundle(platform.store, platform.bundle_id, platform.trusted)
+    measured = measure(platform.store, platform.plan, rows, bundle, "scores_of_a_test", platform.settings.cache)
+
+    def compared(groups):
+        config = EXPERIMENT.model_copy(update={"gates": gates})
+        return compare_lesions(config, rows.assign(group=groups), measured, measured).auroc_difference
+
+    assert compared([*"abcdefgh"]).value == 0
+    assert compared([*"abcbebgb"]) is None  # all four with the lesion are one patient's
 
 
 def test_attention_can_be_left_out(champion_platform):

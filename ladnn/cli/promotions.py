@@ -95,12 +95,17 @@ def reconcile(as_json: Json = False) -> None:
 
 
 def _follow(platform: Platform) -> None:
-    """Let MLflow follow; the rollback holds without it."""
+    """Let MLflow and the papers of the models follow; the rollback holds without them."""
     from ladnn.registry.model_versions import follow_log  # MLflow takes seconds to import
+    from ladnn.registry.publication import publish_withdrawals
     from ladnn.registry.tracking import brief_requests, open_tracking
 
     try:
         with brief_requests():
-            follow_log(open_tracking(platform.settings), platform.store)
+            tracking = open_tracking(platform.settings)
+            follow_log(tracking, platform.store)
+            for model, problem in publish_withdrawals(platform.store, tracking, platform.settings.trusted_keys()):
+                if problem:
+                    say(f"ladnn: the card of model version {model.model_version} does not tell it yet: {problem}")
     except TrackingError as error:
-        say(f"ladnn: MLflow's aliases do not follow yet; `ladnn reconcile` mends them: {error.problem}")
+        say(f"ladnn: MLflow's aliases and the cards do not follow yet; `ladnn reconcile` mends them: {error.problem}")

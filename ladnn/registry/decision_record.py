@@ -1,7 +1,7 @@
 """The decision record of a retrain: everything that was decided, on what, and by whom, in one document and one page.
 
 `retrains/<id>/record.json` and `record.html` are put together from the documents that the stages left, each written
-once; they are written anew when a person's answer or a promotion adds to them.
+once; they are written anew when a person's answer, a promotion or a rollback adds to them.
 """
 
 from datetime import datetime
@@ -22,6 +22,7 @@ from ladnn.page import render_page
 from ladnn.registry.promotion import Promotion, promotions
 from ladnn.registry.summary import status_of
 from ladnn.registry.test_set import read_test_result
+from ladnn.registry.withdrawal import rolled_back, told
 from ladnn.retrain import Plan, document_key, folder
 from ladnn.store import ObjectStore, canonical_json
 
@@ -42,6 +43,7 @@ class DecisionRecord(BaseModel):
             was nothing to compare.
         answer: of a person, where one was asked.
         promotion: record of the promotion log, where it was promoted.
+        withdrawal: the record that took the model out of service again; None where nobody did, or where it came back.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +75,7 @@ class DecisionRecord(BaseModel):
     changes: ChangeSheet | None
     answer: Answer | None
     promotion: Promotion | None
+    withdrawal: Promotion | None
 
 
 def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -> DecisionRecord:
@@ -85,7 +88,8 @@ def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -
     if decision is None or test is None:
         raise RetrainError(f"retrain {plan.retrain_id} has not come to a decision; run `ladnn retrain` to finish it")
     answer = read_answer(store, plan.retrain_id)
-    promoted = next((item for item in promotions(store) if item.retrain_id == plan.retrain_id), None)
+    log = promotions(store)
+    promoted = next((item for item in log if item.retrain_id == plan.retrain_id), None)
     record = DecisionRecord(
         retrain_id=plan.retrain_id,
         ended="promoted" if promoted else _ended(decision.outcome, status or status_of(store, plan.retrain_id)),
@@ -114,6 +118,7 @@ def decision_record(store: ObjectStore, plan: Plan, status: str | None = None) -
         changes=decision.changes,
         answer=answer,
         promotion=promoted,
+        withdrawal=rolled_back(log, {promoted.bundle_id}) if promoted else None,
     )
     return record.model_copy(update={"summary": _summary(record)})
 
@@ -176,4 +181,5 @@ def _by(record: DecisionRecord) -> str:
     if record.promotion is None:
         return "The champion stayed." if record.champion else "No model was promoted."
     done = record.promotion
-    return f"Promoted as model version {done.model_version} by {done.by}: {done.reason.rstrip('.')}."
+    said = f"Promoted as model version {done.model_version} by {done.by}: {done.reason.rstrip('.')}."
+    return f"{said} Withdrawn by {told(record.withdrawal).rstrip('.')}." if record.withdrawal else said

@@ -12,7 +12,7 @@ from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import settle
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import is_overtaken, promotions
-from ladnn.registry.publication import end_retrain
+from ladnn.registry.publication import end_retrain, publish_withdrawals
 from ladnn.registry.summary import (
     Status,
     open_holds,
@@ -23,7 +23,7 @@ from ladnn.registry.summary import (
     unfinished_before,
 )
 from ladnn.registry.test_set import read_test_result
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import STATUS, Tracking
 from ladnn.retrain import REPRODUCTION, Plan, plans, read_plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -116,7 +116,7 @@ def end_runs(store: ObjectStore, tracking: Tracking, *, alone: bool) -> Iterator
 
 def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
     """Make the tag `ladnn.status` of every retrain that ended, or waits for a person, say so."""
-    shown = tracking.statuses()
+    shown = tracking.tags_of_retrains(STATUS)
     for plan in plans(store):
         if plan.retrain_id not in shown:
             continue
@@ -125,6 +125,16 @@ def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
             retrain_runs.end(tracking, summarise(store, plan))
             found = f"MLflow shows it as {before or 'without an end'}"
             yield Item(what=f"run of {plan.retrain_id}", found=found, done=f"set to {status}")
+
+
+def tell_withdrawals(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
+    """Tell rollbacks on the decision records and model cards that do not yet; yield whether it could be done."""
+    for model, problem in publish_withdrawals(store, tracking, trusted):
+        what, found = f"papers of model version {model.model_version}", "a rollback changed what they should tell"
+        if problem:
+            yield False, Item(what=what, found=f"{found}, but {problem}", done="restore that from backup")
+        else:
+            yield True, Item(what=what, found=found, done="decision record and model card written anew")
 
 
 def discard_checkpoints(store: ObjectStore) -> Iterator[Item]:

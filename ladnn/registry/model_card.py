@@ -2,7 +2,7 @@
 
 Its headings are those of CLAIM (Mongan, Moy and Kahn 2020, doi:10.1148/ryai.2020200029), each with its part of MI-CLAIM
 (Norgeot et al. 2020, doi:10.1038/s41591-020-1041-y). `cards/<bundle>/card.json` and `card.html` are put together from
-what was measured; they are written anew when the bundle is promoted.
+what was measured; they are written anew when the bundle is promoted or withdrawn.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ from ladnn.registry.bundle import BundleManifest, read_manifest
 from ladnn.registry.decision_record import DecisionRecord, decision_record
 from ladnn.registry.promotion import Promotion, promotions
 from ladnn.registry.test_set import read_test_result
+from ladnn.registry.withdrawal import rolled_back, told
 from ladnn.retrain import required_plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, canonical_json
@@ -36,6 +37,7 @@ class ModelCard(BaseModel):
 
     Attributes:
         promotions: records of the promotion log that made it champion, oldest first.
+        withdrawal: the record that took it out of service; None where nobody did, or where it came back.
         selection: how the candidate was chosen on validation; None where it was not recorded.
         test: scores on the test set; None where it was not measured there.
         test_slices: the same by source, site, sex and age.
@@ -50,6 +52,7 @@ class ModelCard(BaseModel):
     bundle_id: str
     manifest: BundleManifest
     promotions: tuple[Promotion, ...]
+    withdrawal: Promotion | None
     data: DataCard
     validated: Validated | None
     selection: Selection | None
@@ -77,11 +80,12 @@ def model_card(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Mode
     result = read_test_result(store, plan.retrain_id)
     mine = result if result is not None and result.candidate_bundle == bundle_id else None
     has_decision = mine is not None and read_decision(store, plan.retrain_id) is not None
-    sampling = sampling_of(manifest.config.evaluation, manifest.config.seed)
+    sampling, log = sampling_of(manifest.config.evaluation, manifest.config.seed), promotions(store)
     card = ModelCard(
         bundle_id=bundle_id,
         manifest=manifest,
-        promotions=tuple(item for item in promotions(store) if item.bundle_id == bundle_id),
+        promotions=tuple(item for item in log if item.bundle_id == bundle_id),
+        withdrawal=rolled_back(log, {bundle_id}),
         data=keep_data_card(store, load_version(store, manifest.dataset_version)),
         validated=read_validated(store, plan.retrain_id, manifest.variant.name),
         selection=read_selection(store, plan.retrain_id),
@@ -137,6 +141,8 @@ def keep_model_card(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) ->
 
 def _limits(card: ModelCard) -> Iterator[str]:
     """Yield what must not be expected of the model, from what its data and its measurements lack."""
+    if card.withdrawal:
+        yield f"It was withdrawn by {told(card.withdrawal).rstrip('.')}."
     if card.manifest.synthetic:
         yield "It was trained and measured on synthetic phantoms and says nothing of patients."
     yield "It sees one axial slice at a time and knows nothing of history, symptoms or laboratory findings."

@@ -1,17 +1,34 @@
-"""How a retrain ends: in MLflow, on paper by its decision record and the card of what it promoted, and in the store."""
+"""How a retrain ends: in MLflow, on paper by its decision record and the card of what it promoted, and in the store.
 
+A rollback adds to both papers; the tag `ladnn.withdrawn` of the retrain's run is written after them and tells that they are told.
+"""
+
+from collections.abc import Iterator
+
+from ladnn.errors import BundleError, StoreError
 from ladnn.governance.decision import read_decision
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.decision_record import keep_record, record_page
 from ladnn.registry.model_card import card_page, card_summary, keep_model_card
 from ladnn.registry.model_versions import MODEL, version_of
-from ladnn.registry.promotion import Promotion
-from ladnn.registry.summary import Outcome, StageTime, Status, finish_retrain, promoted_version, summarise
+from ladnn.registry.promotion import Promotion, promotions
+from ladnn.registry.summary import (
+    Outcome,
+    StageTime,
+    Status,
+    finish_retrain,
+    promoted_version,
+    read_outcome,
+    summarise,
+)
 from ladnn.registry.tracking import Tracking, mlflow_errors_explained
-from ladnn.retrain import Plan
+from ladnn.registry.withdrawal import rolled_back, told
+from ladnn.retrain import Plan, required_plan
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
+
+WITHDRAWN = "ladnn.withdrawn"
 
 
 def end_retrain(
@@ -61,7 +78,38 @@ def publish(
     if (promotion := record.promotion) is not None:
         _publish_card(store, tracking, trusted, run_id, promotion)
         tags |= {"ladnn.promoted_by": promotion.by, "ladnn.model_version": promotion.model_version}
+        tags[WITHDRAWN] = _withdrawn(record.withdrawal)
     tracking.log_summary(run_id, {}, tags)
+
+
+def publish_withdrawals(
+    store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
+) -> Iterator[tuple[Promotion, str]]:
+    """Write the papers of promoted models anew that were withdrawn, or came back, since; yield each with a problem, or "".
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+    """
+    log, shown = promotions(store), tracking.tags_of_retrains(WITHDRAWN)
+    for promotion in [record for record in log if record.action == "promote"]:
+        retrain_id, withdrawal = promotion.retrain_id, rolled_back(log, {promotion.bundle_id})
+        if retrain_id not in shown or read_outcome(store, retrain_id) is None:
+            continue  # it is told when the retrain ends
+        if (shown[retrain_id] or _withdrawn(None)) == _withdrawn(withdrawal):
+            continue
+        plan = required_plan(store, retrain_id)
+        try:
+            publish(store, tracking, trusted, plan)
+        except (BundleError, StoreError) as error:
+            problem = str(error)
+        else:
+            problem = ""
+        retrain_runs.end(tracking, summarise(store, plan))
+        yield promotion, problem
+
+
+def _withdrawn(withdrawal: Promotion | None) -> str:
+    return f"record {withdrawal.number}: {told(withdrawal)}" if withdrawal else "no"
 
 
 def _publish_card(

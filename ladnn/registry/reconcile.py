@@ -13,7 +13,15 @@ from ladnn.errors import BundleError, PromotionLogError, RetrainError, TrackingE
 from ladnn.platform import only_one_retrain
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger_log import Challenger, named_challengers
-from ladnn.registry.leftovers import Item, correct_statuses, discard_checkpoints, end_runs, finish_held, finish_retrains
+from ladnn.registry.leftovers import (
+    Item,
+    correct_statuses,
+    discard_checkpoints,
+    end_runs,
+    finish_held,
+    finish_retrains,
+    tell_withdrawals,
+)
 from ladnn.registry.model_versions import (
     aliased_models,
     drop_duplicates,
@@ -73,6 +81,9 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
         damaged += [item for done, item in decided if not done]
         mended += _drop_duplicates(store, tracking) if alone else []  # a new version is not named at once
         mended += _aliases(store, tracking, damaged)
+        papers = list(tell_withdrawals(store, tracking, trusted)) if alone else []
+        mended += [item for done, item in papers if done]
+        damaged += [item for done, item in papers if not done]
         runs = list(end_runs(store, tracking, alone=alone))
         mended += [item for done, item in runs if done]
         mended += correct_statuses(store, tracking)

@@ -172,10 +172,10 @@ class Tracking:
         return heard
 
     @mlflow_errors_explained()
-    def statuses(self) -> dict[str, str | None]:
-        """Return how MLflow shows each retrain to have ended; None where it does not say."""
+    def tags_of_retrains(self, name: str) -> dict[str, str | None]:
+        """Return a tag of every retrain's run, such as `STATUS`, how it ended; None where it has none."""
         parents = self._search(f"tags.`{_VARIANT}` = ''")
-        return {run.data.tags[_RETRAIN]: run.data.tags.get(STATUS) for run in parents if _RETRAIN in run.data.tags}
+        return {run.data.tags[_RETRAIN]: run.data.tags.get(name) for run in parents if _RETRAIN in run.data.tags}
 
     def _search(self, query: str) -> Iterator[Run]:
         token: str | None = ""

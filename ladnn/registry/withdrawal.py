@@ -1,4 +1,4 @@
-"""Models that a person took out of service: known again by what they serve, whichever retrain trained them anew."""
+"""Models that a person took out of service: by the promotion log, and known again by what they serve."""
 
 from collections.abc import Collection, Sequence
 from itertools import pairwise
@@ -28,20 +28,25 @@ def withdrawal(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> str 
                 same.add(other)
         except BundleError as error:
             unreadable[other] = str(error)
-    if by := _rolled_back(log, same):
-        return f"this very model was champion and rolled back by {by}"
+    if record := rolled_back(log, same):
+        return f"this very model was champion and rolled back by {told(record)}"
     for other, problem in unreadable.items():
-        if by := _rolled_back(log, {other}):
-            return f"whether this is the model that was rolled back by {by} cannot be told: {problem}"
+        if record := rolled_back(log, {other}):
+            return f"whether this is the model that was rolled back by {told(record)} cannot be told: {problem}"
     return None
 
 
-def _rolled_back(log: Sequence[Promotion], bundles: Collection[str]) -> str | None:
-    """Return who took the model that these bundles hold out of service, and why, unless it came back since."""
+def told(record: Promotion) -> str:
+    """Say who decided a record of the log, when and why."""
+    return f"{record.by} on {record.at:%Y-%m-%d}: {record.reason}"
+
+
+def rolled_back(log: Sequence[Promotion], bundles: Collection[str]) -> Promotion | None:
+    """Return the record that took the model which these bundles hold out of service, unless it came back since."""
     found = None
     for before, record in pairwise(log):
         if record.bundle_id in bundles:
             found = None
         elif record.action == "rollback" and before.bundle_id in bundles:
-            found = f"{record.by} on {record.at:%Y-%m-%d}: {record.reason}"
+            found = record
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from challengers import SECOND, aliases, decide
 
 from ladnn.platform import only_one_retrain
+from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import champion
 from ladnn.registry.tracking import open_tracking
 
@@ -36,7 +37,9 @@ def test_a_rollback_is_one_line_in_the_name_of_the_user_and_needs_neither_torch_
 
     assert done.stdout == "champion is model version 1 again (record 3, by ada)\n"
     assert done.stderr == "heavy: mlflow\n"
-    assert aliases(open_tracking(two_promoted.settings)) == {"champion": "1", "previous-champion": "2"}
+    tracking = open_tracking(two_promoted.settings)
+    assert aliases(tracking) == {"champion": "1", "previous-champion": "2"}
+    assert "It was withdrawn by ada on" in tracking.client.get_model_version(MODEL, "2").description
 
     (line, _) = ladnn(two_promoted, "rollback", "--reason", "again", code=1).stderr.splitlines()
     assert line == (
@@ -61,7 +64,11 @@ def test_without_mlflow_the_rollback_holds_and_says_what_is_left_to_do(two_promo
     assert json.loads(done.stdout)["model_version"] == "1"
     assert "`ladnn reconcile` mends them" in done.stderr
     told = json.loads(ladnn(two_promoted, "reconcile", "--json").stdout)
-    assert [item["what"] for item in told["mended"]] == ["alias champion", "alias previous-champion"]
+    assert [item["what"] for item in told["mended"]] == [
+        "alias champion",
+        "alias previous-champion",
+        "papers of model version 2",
+    ]
     assert ladnn(two_promoted, "reconcile").stdout == "nothing to mend\n"
 
 

@@ -257,7 +257,11 @@ def assert_on_paper(platform: Installation) -> None:
         assert "model_card.html" in kept
         bundle_id, version = read_decision(store, SECOND).bundle_id, run.data.tags["ladnn.model_version"]
         assert store.exists(f"cards/{bundle_id}/card.json")
-        assert "**Intended use.**" in tracking.client.get_model_version(MODEL, version).description
+        description = tracking.client.get_model_version(MODEL, version).description
+        assert "**Intended use.**" in description
+        is_withdrawn = champion(store).bundle_id != bundle_id
+        assert ("It was withdrawn by" in description) is is_withdrawn
+        assert (read(store, SECOND, "record")["withdrawal"] is not None) is is_withdrawn
 
 
 @pytest.mark.parametrize(

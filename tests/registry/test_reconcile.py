@@ -70,8 +70,9 @@ def test_aliases_follow_the_log_again(two_promoted):
 def test_after_a_rollback_that_mlflow_did_not_hear_of_it_follows(two_promoted):
     roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
 
-    assert set(mended(two_promoted)) == {"alias champion", "alias previous-champion"}
+    assert set(mended(two_promoted)) == {"alias champion", "alias previous-champion", "papers of model version 2"}
     assert aliases(open_tracking(two_promoted.settings)) == {"champion": "1", "previous-champion": "2"}
+    assert mended(two_promoted) == {}
 
 
 def test_a_lost_mlflow_database_is_filled_again_from_the_store(two_promoted, migrated_database):

@@ -12,7 +12,7 @@ def render_page(package: str, template: str, **values: object) -> str:
     """Return the page of a template of a package; the template extends `page.html`.
 
     Filters beside Jinja's: `n` groups thousands, `digits` shows a value with three digits or n/a, `number` an interval or a
-    value with no more digits than it needs, `when` a time.
+    value with no more digits than it needs, `coverage` the confidence of an interval with bounds, `when` a time.
     """
     return _environment(package).get_template(template).render(values)
 
@@ -33,8 +33,15 @@ def _environment(package: str) -> Environment:
     environment.filters["n"] = lambda number: f"{number:,}".replace(",", "\u202f")
     environment.filters["number"] = _number
     environment.filters["digits"] = lambda value: "n/a" if value is None else f"{value:.3f}"
+    environment.filters["coverage"] = coverage
     environment.filters["when"] = lambda time: f"{time:%Y-%m-%d %H:%M} UTC"
     return environment
+
+
+def coverage(interval: Interval | None) -> str:
+    """Return what the bounds of an interval cover, such as `95 %`; a dash where there are none, or nobody stated it."""
+    confidence = interval.confidence if interval else None
+    return "-" if confidence is None else f"{100 * confidence:.4g} %"
 
 
 def _number(value: Interval | float | None) -> str:

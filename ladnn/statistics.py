@@ -47,6 +47,7 @@ class Interval(BaseModel):
         high: upper confidence bound.
         n: cases behind the value: those in the denominator of a proportion, else all with a known label.
         note: why there is no value or there are no bounds, or how these were found where the usual way finds none.
+        confidence: two-sided coverage of the bounds, between 0 and 1; None without bounds, or in what an earlier release wrote.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class Interval(BaseModel):
     high: FiniteFloat | None
     n: int = Field(ge=0)
     note: str | None = None
+    confidence: float | None = Field(default=None, gt=0, lt=1)
 
     def __str__(self) -> str:
         """Show the value with its interval, such as `0.912 [0.851, 0.960]`; n/a where there are not enough cases."""
@@ -162,7 +164,7 @@ def _interval(value: float, replicates: Weights, n: int, confidence: float) -> I
         return Interval(value=float(value), low=None, high=None, n=n, note=note)
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(value=float(value), low=float(low), high=float(high), n=n)
+    return Interval(value=float(value), low=float(low), high=float(high), n=n, confidence=confidence)
 
 
 @dataclass(frozen=True, slots=True)

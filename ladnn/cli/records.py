@@ -54,6 +54,7 @@ def card(
 
 
 def _print_record(record: "DecisionRecord") -> None:
+    from ladnn.page import coverage
     from ladnn.presentation import open_console, table
 
     console = open_console()
@@ -67,13 +68,14 @@ def _print_record(record: "DecisionRecord") -> None:
             gate.name,
             gate.verdict.value,
             str(gate.interval) if gate.interval else _number(gate.value),
+            coverage(gate.interval),
             _number(gate.limit),
             str(gate.n),
             gate.reason,
         )
         for gate in record.gates
     ]
-    console.print(table(("gate", "verdict", "value [CI]", "limit", "n", "in words"), gates))
+    console.print(table(("gate", "verdict", "value [CI]", "CI covers", "limit", "n", "in words"), gates))
     if record.changes:
         rows = [
             (item.what, "inside" if item.inside else "outside", item.before or "", item.now, item.allowed)

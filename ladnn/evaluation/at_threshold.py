@@ -81,7 +81,8 @@ def not_certain(interval: Interval, n_patients: int | None, confidence: float) -
     if interval.value is None or interval.low is None or interval.low != interval.high:
         return interval
     if n_patients is None:
-        return interval.model_copy(update={"low": None, "high": None, "note": "all resamplings of patients agree"})
+        without = {"low": None, "high": None, "confidence": None, "note": "all resamplings of patients agree"}
+        return interval.model_copy(update=without)
     low, high = wilson(interval.value, n_patients, confidence)
     note = "all resamplings of patients agree; bounds by Wilson's interval for as many cases as patients"
     return interval.model_copy(update={"low": low, "high": high, "note": note})

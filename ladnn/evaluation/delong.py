@@ -61,7 +61,7 @@ def auroc_by_delong(cases: Cases, confidence: float) -> Interval:
     if measured.note != NO_SPREAD:
         return measured
     low, high = _score_bounds(area.value, cases.n_patients(present=True), cases.n_patients(present=False), confidence)
-    return measured.model_copy(update={"low": low, "high": high, "note": BY_NEWCOMBE})
+    return measured.model_copy(update={"low": low, "high": high, "note": BY_NEWCOMBE, "confidence": confidence})
 
 
 def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: float) -> Interval:
@@ -111,7 +111,7 @@ def auroc_difference_against_margin(cases: Cases, others: FloatArray, confidence
     tail, z = float(student.ppf((1 + confidence) / 2, max(n_patients - 1, 1.0))), _quantile(confidence)
     lower_tail = tail - min(skewness, 0.0) * (2 * z**2 + 1) / 6
     low, high = gain.value - lower_tail * error, gain.value + tail * math.sqrt(variance)
-    return Interval(value=gain.value, low=max(-1.0, low), high=min(1.0, high), n=cases.n)
+    return Interval(value=gain.value, low=max(-1.0, low), high=min(1.0, high), n=cases.n, confidence=confidence)
 
 
 def _n_effective(cases: Cases, *, present: bool) -> float:
@@ -169,7 +169,8 @@ def _interval(value: float, variance: float | None, n: int, confidence: float, l
     if variance is None or variance < _LEAST_VARIANCE:
         return Interval(value=value, low=None, high=None, n=n, note=ONE_PATIENT if variance is None else NO_SPREAD)
     half_width = _quantile(confidence) * math.sqrt(variance)
-    return Interval(value=value, low=max(limits[0], value - half_width), high=min(limits[1], value + half_width), n=n)
+    low, high = max(limits[0], value - half_width), min(limits[1], value + half_width)
+    return Interval(value=value, low=low, high=high, n=n, confidence=confidence)
 
 
 def _score_bounds(value: float, n_present: int, n_absent: int, confidence: float) -> tuple[float, float]:

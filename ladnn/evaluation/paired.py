@@ -164,7 +164,7 @@ def _difference_of_right(
 
     low = brentq(distance, -1 + _NEARLY, value - _NEARLY, (z,)) if value > -1 + 2 * _NEARLY else -1.0
     high = brentq(distance, value + _NEARLY, 1 - _NEARLY, (-z,)) if value < 1 - 2 * _NEARLY else 1.0
-    return Interval(value=value, low=float(low), high=float(high), n=n_images)
+    return Interval(value=value, low=float(low), high=float(high), n=n_images, confidence=confidence)
 
 
 def _error(difference: float, gained: float, lost: float, n: float) -> float:

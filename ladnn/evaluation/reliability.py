@@ -68,7 +68,7 @@ def _bin(cases: Cases, number: int, inside: NDArray[np.bool_], confidence: float
         low=number / N_BINS,
         high=(number + 1) / N_BINS,
         mean_probability=float(cases.probabilities[inside].mean()),
-        observed=Interval(value=share, low=low, high=high, n=n),
+        observed=Interval(value=share, low=low, high=high, n=n, confidence=confidence),
         n_images=n,
         n_patients=n_patients,
     )

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 
 from ladnn.evaluation.cases import known_cases
 from ladnn.evaluation.delong import auroc_by_delong, auroc_difference_by_delong
+from ladnn.evaluation.metrics import DIAGNOSIS_METRICS, evaluate_diagnosis
+from ladnn.evaluation.paired import paired_auroc_difference, paired_sensitivity_difference
+from ladnn.evaluation.reliability import reliability
+from ladnn.statistics import Bootstrap
 
 # DeLong, DeLong and Clarke-Pearson 1988, 43 patients with ovarian cancer: albumin, total protein, K-G score, and
 # whether surgery helped; as listed in SAS/STAT User's Guide, PROC LOGISTIC, "Comparing Receiver Operating
@@ -215,3 +219,22 @@ def test_what_has_no_bounds_says_why():
 @pytest.mark.parametrize("labels", [np.zeros(4), np.ones(4), np.full(4, np.nan)])
 def test_one_class_alone_has_no_area(labels):
     assert auroc_by_delong(cases_of(labels, np.arange(4.0)), 0.95).value is None
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9975])
+def test_every_interval_states_what_its_bounds_cover(confidence):
+    rng, n = np.random.default_rng(4), 60
+    labels, patients = (np.arange(n) % 2).astype(float), [f"p{i // 2}" for i in range(n)]
+    one, other = (np.clip(0.4 * labels + rng.random(n) / 2, 0, 1) for _ in range(2))
+    perfect, sampling = labels.copy(), Bootstrap(n_replicates=100, confidence=confidence, seed=1)
+    difference = paired_auroc_difference(labels, one, other, patients, sampling=sampling)
+    found = [difference.bootstrap, difference.delong, difference.against_margin, difference.deciding]
+    found.append(paired_sensitivity_difference(labels, one > 0.5, other > 0.5, patients, confidence=confidence))
+    found += [part.observed for part in reliability(cases_of(labels, one, patients), confidence)]
+    for scores in (one, perfect):
+        metrics = evaluate_diagnosis(labels, scores, patients, threshold=0.5, sampling=sampling)
+        found += [getattr(metrics, name) for name in DIAGNOSIS_METRICS]
+
+    assert {item.confidence for item in found if item.low is not None} == {confidence}
+    assert {item.confidence for item in found if item.low is None} <= {None}
+    assert auroc_by_delong(cases_of(np.ones(3), np.ones(3)), confidence).confidence is None

@@ -10,6 +10,7 @@ from ladnn.errors import RetrainError
 from ladnn.governance.approval import answer, settled_answer
 from ladnn.registry.decision_record import decision_record, keep_record, record_page
 from ladnn.registry.summary import finish_retrain
+from ladnn.statistics import Interval
 
 
 def test_a_promotion_is_told_in_plain_words_with_every_gate(platform):
@@ -25,6 +26,8 @@ def test_a_promotion_is_told_in_plain_words_with_every_gate(platform):
     (gate,) = record.gates
     folder = platform.home / "store" / "retrains" / platform.retrain_id
     document = json.loads((folder / "record.json").read_text())
+    assert document["candidate_metrics"]["sensitivity"]["confidence"] == 0.95
+    assert "Intervals cover 95 %" in text_of((folder / "record.html").read_text(encoding="utf-8"))
     assert set(document["gates"][0]) >= {"name", "value", "limit", "interval", "n", "verdict", "reason"}
     shown = text_of((folder / "record.html").read_text(encoding="utf-8"))
     for word in (gate.reason, "auroc floor", "0.75", platform.bundle_id, record.dataset_version, record.summary):
@@ -53,6 +56,22 @@ def test_a_first_champion_has_no_table_of_retention(platform):
 
     assert record.retention is None
     assert "What new data" not in text_of(record_page(record))
+
+
+def test_each_interval_is_shown_with_what_it_covers(platform):
+    decision = decision_for(platform, "promote")
+    slices = Interval(value=-0.01, low=-0.2, high=0.1, n=8, confidence=0.996875)
+    gates = [decision.gates[0].model_copy(update={"name": "no_slice_worse", "interval": slices, "value": -0.01})]
+    kept(platform, "test", result_against_the_champion(platform))
+    kept(platform, "decision", decision.model_copy(update={"gates": (*decision.gates, *gates)}))
+
+    page = text_of(record_page(keep_record(platform.store, platform.plan)))
+
+    assert "-0.010 [-0.200, 0.100] 99.69 %" in page
+    folder = platform.home / "store" / "retrains" / platform.retrain_id
+    counted, of_slices = json.loads((folder / "record.json").read_text())["gates"]
+    assert counted["interval"] is None
+    assert of_slices["interval"]["confidence"] == 0.996875
 
 
 def test_an_approval_adds_who_and_why(platform):

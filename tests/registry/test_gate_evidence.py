@@ -69,6 +69,9 @@ def test_answers_that_change_are_listed_by_pseudonym_and_counted(champion_platfo
     evidence = opened(champion_platform).evidence
     listed = read_flips(champion_platform.store, champion_platform.retrain_id)
 
+    shared = {part.sensitivity.confidence for part in evidence.slices if part.sensitivity}
+    assert len(shared) <= 1
+    assert all(level > EXPERIMENT.evaluation.confidence for level in shared)
     counts = evidence.flips
     rows = rows_of(load_manifest(champion_platform.store, champion_platform.plan.dataset_version), "test")
     assert counts.n_images == len(rows)

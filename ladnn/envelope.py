@@ -4,6 +4,7 @@ What is not declared may not change. `ladnn.governance.change_control` holds a r
 """
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -12,6 +13,20 @@ from ladnn.config_section import Section
 
 Range = Annotated[tuple[float, float], Field(strict=False)]
 """Lowest and highest value, both allowed."""
+
+SOFTWARE = (
+    "ladnn",
+    "commit",
+    "report_extractor",
+    "python",
+    "torch",
+    "torchvision",
+    "accelerate",
+    "numpy",
+    "onnxruntime",
+    "mlflow",
+)
+"""What is compared of the software: this release and its commit, what read the reports, and the libraries that train."""
 
 
 class Envelope(Section):
@@ -23,6 +38,23 @@ class Envelope(Section):
     """Contributors of training data besides those of the champion, `hospital-*` for several; an empty list allows no new one."""
     ranges: dict[str, Range] = Field(default={})
     """Ranges of values by dotted name, such as `"training.epochs" = [4, 20]`; every other value stays what the champion has."""
+
+    software: bool | Annotated[tuple[str, ...], Field(strict=False)] = False
+    """Components of `SOFTWARE` that may have another version than at the champion, `torch*` for several; true allows all."""
+
+    def allows_software(self, component: str) -> bool:
+        """Tell whether a component may have another version than at the champion."""
+        named = self.software if isinstance(self.software, tuple) else ()
+        return self.software is True or any(fnmatchcase(component, name) for name in named)
+
+    @field_validator("software")
+    @classmethod
+    def _check_components(cls, software: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
+        named = software if isinstance(software, tuple) else ()
+        unknown = [name for name in named if not any(fnmatchcase(component, name) for component in SOFTWARE)]
+        if unknown:
+            raise ValueError(f"no component is named {', '.join(unknown)}; there are {', '.join(SOFTWARE)}")
+        return software
 
     @field_validator("ranges")
     @classmethod

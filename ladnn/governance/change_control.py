@@ -6,7 +6,7 @@ tests, all others need a person.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ladnn.config import ExperimentConfig
-from ladnn.envelope import Envelope
+from ladnn.envelope import SOFTWARE, Envelope
 from ladnn.governance.gates.verdicts import GateResult, Verdict, counted
 
 _PLACE = {"training.processes", "training.checkpoint_minutes", "training.compile"}
@@ -30,13 +30,17 @@ class Model:
     config: ExperimentConfig
     sites: frozenset[str]
     """Contributors of its training data."""
+    extractors: frozenset[str]
+    """What read the reports that its labels come from, with version."""
+    software: Mapping[str, str]
+    """Version by component of `ladnn.envelope.SOFTWARE`; those that are not known are missing."""
 
 
 class ChangeItem(BaseModel):
     """One thing that may differ from the champion.
 
     Attributes:
-        what: `backbone`, `sites`, `envelope`, or the dotted name of a value.
+        what: `backbone`, `sites`, `envelope`, `software.` with a component, or the dotted name of a value.
         before: at the champion; None where there is no champion.
         now: at the candidate.
         allowed: what the envelope allows, in words.
@@ -70,6 +74,7 @@ def change_sheet(candidate: Model, champion: Model | None) -> ChangeSheet:
     envelope = candidate.config.envelope
     items = [_backbone(envelope, candidate, champion), _sites(envelope, candidate, champion)]
     items += _values(envelope, candidate.config, champion.config if champion else None)
+    items += _software(envelope, candidate, champion)
     if champion is not None and champion.config.envelope != envelope:
         before, now = (_shown(model.config.envelope.model_dump(mode="json")) for model in (champion, candidate))
         items.append(ChangeItem(what="envelope", before=before, now=now, allowed="as at the champion", inside=False))
@@ -118,6 +123,27 @@ def _sites(envelope: Envelope, candidate: Model, champion: Model | None) -> Chan
         allowed=", ".join(allowed) or "any, for a first champion",
         inside=open_to_any or not new,
     )
+
+
+def _software(envelope: Envelope, candidate: Model, champion: Model | None) -> Iterator[ChangeItem]:
+    """Yield each component; one whose version is known of neither model has not changed, of one alone it has."""
+    now, before = _versions(candidate), _versions(champion) if champion else {}
+    for name in SOFTWARE:
+        is_free = envelope.allows_software(name)
+        is_same = now[name] <= before[name] if champion else True
+        yield ChangeItem(
+            what=f"software.{name}",
+            before=", ".join(sorted(before[name])) if champion else None,
+            now=", ".join(sorted(now[name])),
+            allowed="any version" if is_free else "as at the champion" if champion else "any, for a first champion",
+            inside=is_free or is_same,
+        )
+
+
+def _versions(model: Model) -> dict[str, frozenset[str]]:
+    """Return the versions of each component; of what read the reports there may be several, and those that left are no change."""
+    known = {name: frozenset({model.software.get(name, "not known")}) for name in SOFTWARE}
+    return known | {"report_extractor": model.extractors}
 
 
 def _values(envelope: Envelope, config: ExperimentConfig, before: ExperimentConfig | None) -> Iterator[ChangeItem]:

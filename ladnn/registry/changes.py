@@ -1,5 +1,7 @@
 """Gathers what a candidate changes against the champion: from their signed bundles and the data they were trained on."""
 
+import json
+
 from ladnn.dataset.version import load_manifest
 from ladnn.errors import BundleError, DigestMismatchError, ObjectNotFoundError
 from ladnn.governance.change_control import ChangeItem, ChangeSheet, Model, change_sheet
@@ -30,4 +32,13 @@ def _model(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Model:
     manifest = read_manifest(store, bundle_id, trusted)
     records = load_manifest(store, manifest.dataset_version)
     learnt_from = records[records["split"] != "test"]
-    return Model(bundle_id, manifest.variant.backbone, manifest.config, frozenset(learnt_from["site"]))
+    labels = (label for known in learnt_from["label_provenance"] for label in json.loads(known).values())
+    provenance = manifest.lineage.provenance
+    return Model(
+        bundle_id=bundle_id,
+        backbone=manifest.variant.backbone,
+        config=manifest.config,
+        sites=frozenset(learnt_from["site"]),
+        extractors=frozenset(label["by"] for label in labels if label["source"] == "report"),
+        software=provenance.versions if provenance else {},
+    )

@@ -29,6 +29,11 @@ class Provenance(BaseModel):
     libraries: dict[str, str]
     device: str
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version by name: of ladnn, its commit where it is known, and the libraries."""
+        return {"ladnn": self.ladnn_version} | ({"commit": self.commit} if self.commit else {}) | self.libraries
+
 
 def present_provenance(device: str) -> Provenance:
     """Return what would train on a device now."""

@@ -6,6 +6,7 @@ import pytest
 
 from ladnn.config import ExperimentConfig
 from ladnn.config_file import load_config, parse_config
+from ladnn.envelope import SOFTWARE
 from ladnn.errors import ConfigError
 from ladnn.governance.change_control import ChangeSheet, Model, change_control, change_sheet
 from ladnn.governance.gates.verdicts import Verdict
@@ -25,8 +26,14 @@ def experiment(envelope=None, **sections) -> ExperimentConfig:
     return parse_config(values | sections, "of this test")
 
 
-def model(config=None, backbone="efficientnet_lite0", sites=("clinic",), bundle_id="b-1"):
-    return Model(bundle_id, backbone, config or experiment(), frozenset(sites))
+SOFTWARE_THEN = dict.fromkeys(SOFTWARE, "1.0")
+
+
+def model(
+    config=None, backbone="efficientnet_lite0", sites=("clinic",), bundle_id="b-1", extractors=("rules/1",), **software
+):
+    versions = {name: version for name, version in (SOFTWARE_THEN | software).items() if version}
+    return Model(bundle_id, backbone, config or experiment(), frozenset(sites), frozenset(extractors), versions)
 
 
 CHAMPION = model(bundle_id="b-0")
@@ -74,6 +81,45 @@ def test_only_what_was_declared_may_change(candidate, expected):
     assert outside(candidate) == expected
 
 
+@pytest.mark.parametrize(
+    ("declared", "candidate", "expected"),
+    [
+        (False, {}, []),
+        (False, {"torch": "1.0.1"}, ["software.torch"]),
+        (False, {"ladnn": "2.0", "commit": "abc"}, ["software.ladnn", "software.commit"]),
+        (False, {"commit": None}, ["software.commit"]),
+        (False, {"extractors": ()}, []),
+        (False, {"extractors": ("rules/1", "rules/2")}, ["software.report_extractor"]),
+        (["report_*"], {"extractors": ("rules/2",)}, []),
+        (["torch*"], {"torch": "2.0", "torchvision": "2.0", "numpy": "2.0"}, ["software.numpy"]),
+        ([], {"mlflow": "2.0"}, ["software.mlflow"]),
+        (True, {"mlflow": "2.0", "commit": None, "extractors": ("rules/2",)}, []),
+    ],
+)
+def test_other_software_waits_for_a_person_unless_it_was_declared(declared, candidate, expected):
+    declaring = experiment(ENVELOPE | {"software": declared})
+    champion = model(declaring, bundle_id="b-0")
+
+    assert outside(model(declaring, **candidate), champion) == expected
+    assert outside(model(declaring, **candidate), None) == [
+        "backbone",
+        "sites",
+    ]  # a first champion has nothing to differ from
+
+
+def test_what_is_not_known_of_either_model_has_not_changed():
+    assert outside(model(commit=None), model(commit=None, bundle_id="b-0")) == []
+    items = {item.what: item for item in change_sheet(model(commit=None, torch="2.0"), CHAMPION).items}
+    assert (items["software.commit"].before, items["software.commit"].now) == ("1.0", "not known")
+    assert (items["software.torch"].before, items["software.torch"].now) == ("1.0", "2.0")
+    assert {name.removeprefix("software.") for name in items if name.startswith("software.")} == set(SOFTWARE)
+
+
+def test_a_component_that_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="no component is named pytorch; there are ladnn, commit"):
+        experiment({"software": ["pytorch"]})
+
+
 def test_without_a_declared_envelope_nothing_may_change():
     undeclared = experiment(envelope={})
     champion = model(undeclared, bundle_id="b-0")
@@ -106,7 +152,8 @@ def test_the_sheet_shows_before_now_and_what_is_allowed():
     assert shown["training.epochs"] == (str(epochs), "30", "4 to 20", False)
     assert shown["training.batch_size"] == (str(batch), "7", "as at the champion", False)
     assert shown["sites"] == ("clinic", "clinic", "hospital-*, those of the champion", True)
-    assert set(shown) == {"backbone", "sites", "training.epochs", "training.learning_rate", "training.batch_size"}
+    compared = {name for name in shown if not name.startswith("software.")}
+    assert compared == {"backbone", "sites", "training.epochs", "training.learning_rate", "training.batch_size"}
 
 
 def test_an_empty_sheet_is_no_pass():

@@ -369,10 +369,10 @@ def test_no_room_for_a_trial_is_no_verdict_on_the_bundle(platform, monkeypatch, 
 
 
 def test_a_trial_tells_what_the_machine_refuses_from_what_is_wrong_with_a_bundle(tmp_path):
-    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")  # cannot be read, yet nothing is known to be missing
     codes = [
         subprocess.run([sys.executable, "-m", "ladnn.serving.trial", str(tmp_path / name)], check=False).returncode
-        for name in ("file", "missing")
+        for name in ("loop", "missing")
     ]
 
     assert codes == [os.EX_TEMPFAIL, 1]

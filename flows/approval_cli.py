@@ -13,11 +13,12 @@ import typer
 
 from flows.embedded import prefect_errors_explained
 from flows.environment import prepare_prefect
-from ladnn.cli.options import Json
+from ladnn.cli.options import By, Json, Reason
 from ladnn.errors import ApprovalError, RetrainError
 from ladnn.platform import Platform, open_platform
 from ladnn.progress import say
 from ladnn.result import emit, results_only_on_stdout
+from ladnn.store import ObjectStore
 
 if TYPE_CHECKING:
     from ladnn.governance.approval import Answer, Given
@@ -27,16 +28,14 @@ T = TypeVar("T")
 Retrain = Annotated[
     str | None, typer.Argument(help="A held retrain, see `ladnn waiting`.", metavar="RETRAIN", show_default=False)
 ]
-Who = Annotated[str, typer.Option(help="Who decides it.", envvar="USER", show_default=False)]
-Why = Annotated[str, typer.Option(help="Why; kept with the decision.", show_default=False)]
 
 
-def approve(retrain_id: Retrain = None, *, reason: Why = "", by: Who = "", as_json: Json = False) -> None:
+def approve(retrain_id: Retrain = None, *, reason: Reason, by: By, as_json: Json = False) -> None:
     """Accept a held candidate by name and reason, and promote it."""
     _answer(retrain_id, "approved", by, reason, as_json=as_json)
 
 
-def reject(retrain_id: Retrain = None, *, reason: Why = "", by: Who = "", as_json: Json = False) -> None:
+def reject(retrain_id: Retrain = None, *, reason: Reason, by: By, as_json: Json = False) -> None:
     """Reject a held candidate by name and reason; the champion stays."""
     _answer(retrain_id, "rejected", by, reason, as_json=as_json)
 
@@ -65,7 +64,7 @@ def _answer(retrain_id: str | None, verdict: "Given", by: str, reason: str, *, a
         shown = {"retrain_id": decision.retrain_id, "status": status or verdict, "model_version": version}
         emit(shown | {"flow_run": flow_run, "approval": given})
     else:
-        _print(decision.retrain_id, given, flow_run, version)
+        _print(platform.store, decision.retrain_id, given, flow_run)
 
 
 def _resumed(home: Path, decision: "Decision", given: "Answer") -> str | None:
@@ -108,11 +107,26 @@ def _by_prefect(act: Callable[[], T], home: Path, otherwise: str) -> T | None:
         return None
 
 
-def _print(retrain_id: str, given: "Answer", flow_run: str | None, version: str | None) -> None:
+def _print(store: ObjectStore, retrain_id: str, given: "Answer", flow_run: str | None) -> None:
     answered = f"{given.verdict} by {given.by}: {given.reason}"
     if flow_run:
         typer.echo(f"{answered}; flow run {flow_run} goes on with retrain {retrain_id}, see `ladnn history`")
     elif given.verdict == "approved":
-        typer.echo(f"promoted: model version {version} (models:/ladnn@champion), {answered}")
+        typer.echo(_promoted(store, retrain_id, given))
     else:
         typer.echo(f"retrain {retrain_id} {answered}; the champion stays")
+
+
+def _promoted(store: ObjectStore, retrain_id: str, given: "Answer") -> str:
+    """Say what an approval came to, which may have been given, and followed by other champions, long ago."""
+    from ladnn.registry.promotion import promotions
+
+    log = promotions(store)
+    own = next(record for record in log if record.action == "promote" and record.retrain_id == retrain_id)
+    if log[-1].bundle_id == own.bundle_id:
+        return f"promoted: model version {own.model_version} (models:/ladnn@champion), approved by {given.by}: {given.reason}"
+    last = max(record.number for record in log if record.bundle_id == own.bundle_id)
+    return (
+        f"retrain {retrain_id} was approved by {given.by} on {given.answered_at:%Y-%m-%d}: {given.reason}; its model version "
+        f"{own.model_version} was champion until record {last + 1}, now that is model version {log[-1].model_version}"
+    )

@@ -55,7 +55,7 @@ def retrain(
         return
     from ladnn.presentation import print_retrain
 
-    print_retrain(summary, platform.settings, config, time.perf_counter() - started_s)
+    print_retrain(summary, platform.settings, config, time.perf_counter() - started_s, by_flag)
 
 
 def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = False) -> None:
@@ -80,7 +80,7 @@ def monitor(config: ConfigFile, overrides: Overrides = None, as_json: Json = Fal
         print_drift(monitored.drift, platform.store)
     typer.echo(f"retrain: {'yes' if monitored.trigger.retrain else 'no'}: {monitored.trigger.reason}")
     if monitored.retrain is not None:
-        print_retrain(monitored.retrain, platform.settings, config, time.perf_counter() - started_s)
+        print_retrain(monitored.retrain, platform.settings, config, time.perf_counter() - started_s, overrides or ())
 
 
 def schedule(

@@ -25,7 +25,9 @@ from ladnn.statistics import Interval
 _WIDTH = 160
 
 
-def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, total_s: float) -> None:
+def print_retrain(
+    summary: RetrainSummary, settings: Settings, config: Path, total_s: float, overrides: Sequence[str] = ()
+) -> None:
     """Print what a retrain came to, and what to try next."""
     console = open_console()
     data = summary.dataset
@@ -51,7 +53,7 @@ def print_retrain(summary: RetrainSummary, settings: Settings, config: Path, tot
         _print_answer(console, summary)
     _print_versions(console, summary)
     _print_times(console, summary, total_s)
-    _print_next(console, summary, settings, config)
+    _print_next(console, summary, settings, config, overrides)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
@@ -142,7 +144,9 @@ def _print_times(console: Console, summary: RetrainSummary, total_s: float) -> N
     console.print(table(("stage", "seconds", "of total"), rows, f"time: {total_s:.0f} s in all"))
 
 
-def _print_next(console: Console, summary: RetrainSummary, settings: Settings, config: Path) -> None:
+def _print_next(
+    console: Console, summary: RetrainSummary, settings: Settings, config: Path, overrides: Sequence[str]
+) -> None:
     """Print commands that can be typed as they are, in the folder and the home of this retrain."""
     home = "" if settings.home == default_home() else f"LADNN_HOME={shlex.quote(str(settings.home))} "
     ladnn = home + _typed("ladnn")
@@ -154,7 +158,8 @@ def _print_next(console: Console, summary: RetrainSummary, settings: Settings, c
     if settings.tracking_uri.startswith("sqlite:"):
         store = f"--backend-store-uri {shlex.quote(settings.tracking_uri)}"
         commands.append(f"MLFLOW_DISABLE_TELEMETRY=true {_typed('mlflow')} ui {store}")
-    again = f"{ladnn} retrain --config {shlex.quote(str(config))}"
+    options = shlex.join(["--config", str(config), *(word for item in overrides for word in ("--set", item))])
+    again = f"{ladnn} retrain {options}"
     commands += [f"{ladnn} metrics", f"{ladnn} figures --out figures"]
     commands += [f"{ladnn} history", f"{again}   # after new contributions, or with --force"]
     console.print("next:")

@@ -86,6 +86,11 @@ class Settings:
         """True where there is a signing key, or one is made when it is needed."""
         return self.embedded or self._signing_key is not None
 
+    @property
+    def has_signing_key(self) -> bool:
+        """True where there is a signing key now."""
+        return self._signing_key is not None or (self.embedded and self._own_signing_key.exists())
+
     def signing_key(self) -> SigningKey:
         """Return the private key that signs bundles; an embedded installation makes its own once.
 
@@ -110,8 +115,7 @@ class Settings:
             SettingsError: something listed is no key.
         """
         listed = _key_or_file(self._trusted_keys, "LADNN_TRUSTED_KEYS") if self._trusted_keys else ""
-        has_own = self._signing_key is not None or (self.embedded and self._own_signing_key.exists())
-        own = [self.signing_key().public] if has_own else []
+        own = [self.signing_key().public] if self.has_signing_key else []
         return TrustedKeys.read([*split_keys(listed), *own], "LADNN_TRUSTED_KEYS")
 
     @property

@@ -8,7 +8,7 @@ import typer
 from ladnn.cli.options import Json
 from ladnn.platform import open_platform
 from ladnn.result import emit
-from ladnn.settings import read_settings
+from ladnn.settings import Settings, read_settings
 from ladnn.signing import SigningKey
 
 
@@ -26,13 +26,20 @@ def keys(
             typer.echo(f"LADNN_TRUSTED_KEYS={key.public}  # for the hosts that serve; keep the old keys beside it")
         return
     settings = read_settings()
-    signs, trusted = settings.signing_key().public if settings.can_sign else None, settings.trusted_keys()
+    signs, trusted = settings.signing_key().public if settings.has_signing_key else None, settings.trusted_keys()
     if as_json:
         emit({"signs": signs, "trusted": list(trusted.keys)})
         return
-    typer.echo(f"signs bundles: {signs or 'no key here (LADNN_SIGNING_KEY is not set); this host can only serve'}")
+    typer.echo(f"signs bundles: {signs or _without_key(settings)}")
     for known in trusted.keys or [str(trusted)]:
         typer.echo(f"trusted: {known}")
+
+
+def _without_key(settings: Settings) -> str:
+    if not settings.can_sign:
+        return "no key here (LADNN_SIGNING_KEY is not set); this host can only serve"
+    place = settings.home / "signing.key"
+    return f"no key yet; the first retrain makes {place}; if there was one, restore it from backup, or no bundle is trusted"
 
 
 def verify(

@@ -44,7 +44,7 @@ def print_history(document: dict[str, Any]) -> None:
     retrains = [
         (
             r["retrain_id"],
-            (r["finished_at"] or "")[:19],
+            (r["finished_at"] or "")[:16].replace("T", " "),
             _standing(r),
             r["set_off_by"],
             r["dataset_version"],

@@ -9,6 +9,7 @@ from ladnn.errors import TrackingError
 from ladnn.platform import Platform, open_platform
 from ladnn.progress import say
 from ladnn.result import emit, results_only_on_stdout
+from ladnn.store import ObjectStore
 
 
 def history(as_json: Json = False) -> None:
@@ -76,6 +77,7 @@ def rollback(
         _follow(platform)
     if as_json:
         emit(record)
+    _tell_superseded(platform.store)
 
 
 def reconcile(as_json: Json = False) -> None:
@@ -92,6 +94,15 @@ def reconcile(as_json: Json = False) -> None:
         print_reconciled(result)
     if result.needs_a_person:
         raise typer.Exit(1)
+
+
+def _tell_superseded(store: ObjectStore) -> None:
+    from ladnn.registry.holds import standing
+    from ladnn.registry.summary import open_holds
+
+    for decision in open_holds(store):
+        if standing(store, decision) == "superseded":
+            say(f"retrain {decision.retrain_id}, which waited for a person, is superseded: the champion changed since")
 
 
 def _follow(platform: Platform) -> None:

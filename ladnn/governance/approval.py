@@ -58,8 +58,10 @@ def answer(store: ObjectStore, decision: Decision, verdict: Given, by: str, reas
         ApprovalError: it was answered otherwise before, or has expired.
     """
     if decision.outcome != "hold":
+        passed = decision.outcome == "promote" and read(store, decision.retrain_id, "outcome") is None
         raise GateError(
-            f"retrain {decision.retrain_id} is not held, its decision is {decision.outcome}; nothing to approve or reject"
+            f"retrain {decision.retrain_id} is not held, its decision is {decision.outcome}",
+            f"`ladnn promote {decision.retrain_id}` finishes it" if passed else "nothing to approve or reject",
         )
     check_accountable(by, reason, "an approval or a rejection", GateError)
     holds = settled_answer(store, decision)
@@ -94,16 +96,21 @@ def until(decision: Decision) -> str:
     return f"{decision.expires_at:%Y-%m-%d %H:%M} UTC" if decision.expires_at else "no time"
 
 
+def expired_message(decision: Decision) -> str:
+    """Say that nobody answered in time, and what to do."""
+    return (
+        f"retrain {decision.retrain_id} has expired, it could be answered until {until(decision)}; "
+        "run `ladnn retrain` again, which measures anew"
+    )
+
+
 def _keep(store: ObjectStore, decision: Decision, given: Answer) -> Answer:
     return Answer.model_validate(keep(store, decision.retrain_id, _DOCUMENT, given.model_dump(mode="json")))
 
 
 def _contradiction(decision: Decision, holds: Answer) -> str:
     if holds.verdict == "expired":
-        return (
-            f"retrain {decision.retrain_id} has expired, it could be answered until {until(decision)}; "
-            "run `ladnn retrain` again, which measures anew"
-        )
+        return expired_message(decision)
     given = f"{holds.verdict} by {holds.by} on {holds.answered_at:%Y-%m-%d %H:%M} UTC: {holds.reason}"
     remedy = (
         "`ladnn rollback` takes a promotion back"

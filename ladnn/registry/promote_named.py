@@ -2,7 +2,7 @@
 
 from ladnn.accountability import check_accountable
 from ladnn.errors import PromotionError
-from ladnn.governance.approval import read_answer
+from ladnn.governance.approval import expired_message, is_overdue, read_answer
 from ladnn.governance.decision import Decision, read_decision
 from ladnn.registry.challenger import check_open, promote_challenger
 from ladnn.registry.challenger_log import Challenger, named_challengers
@@ -80,6 +80,8 @@ def _check_accepted(store: ObjectStore, decision: Decision) -> None:
     if decision.outcome == "reject":
         raise PromotionError(f"the gates rejected retrain {decision.retrain_id}: {reasons}")
     given = read_answer(store, decision.retrain_id)
+    if (given is None and is_overdue(decision)) or (given is not None and given.verdict == "expired"):
+        raise PromotionError(expired_message(decision))
     if decision.outcome == "hold" and given is None:
         raise PromotionError(
             f"retrain {decision.retrain_id} waits for a person ({reasons}); `ladnn approve {decision.retrain_id}` accepts it"

@@ -62,7 +62,8 @@ def test_the_opposite_answer_is_refused_and_names_the_first(file_store, first, s
 @pytest.mark.parametrize("verdict", ["approved", "rejected"])
 @pytest.mark.parametrize("outcome", ["promote", "reject"])
 def test_only_a_hold_can_be_answered(file_store, outcome, verdict):
-    with pytest.raises(GateError, match=f"not held, its decision is {outcome}"):
+    way = "`ladnn promote r-1` finishes it" if outcome == "promote" else "nothing to approve or reject"
+    with pytest.raises(GateError, match=f"not held, its decision is {outcome}; {way}"):
         answer(file_store, decided(outcome), verdict, "A. Person", "looks good")
     assert read_answer(file_store, "r-1") is None
 

@@ -38,10 +38,10 @@ def decision_for(platform, outcome="promote", *, retrain_id=None, bundle_id=None
     )
 
 
-def decide(platform, retrain_id, bundle_id, outcome="promote"):
+def decide(platform, retrain_id, bundle_id, outcome="promote", hours=1.0):
     """Leave the documents of a retrain that was measured against the champion and decided on."""
     keep_plan(platform.store, platform.plan.model_copy(update={"retrain_id": retrain_id}))
-    decision = decision_for(platform, outcome, retrain_id=retrain_id, bundle_id=bundle_id)
+    decision = decision_for(platform, outcome, retrain_id=retrain_id, bundle_id=bundle_id, hours=hours)
     test = result_against_the_champion(platform, bundle_id)
     keep(platform.store, retrain_id, "decision", decision.model_dump(mode="json"))
     keep(platform.store, retrain_id, "test", test.model_dump(mode="json"))

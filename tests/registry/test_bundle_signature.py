@@ -22,6 +22,7 @@ from ladnn.registry.approvals import give_answer, settle
 from ladnn.registry.bundle import assemble_bundle, load_bundle, open_bundle
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.model_versions import MODEL, register
+from ladnn.registry.named_models import open_download
 from ladnn.registry.promotion import promotions
 from ladnn.registry.rollback import roll_back
 from ladnn.registry.test_set import open_test_set
@@ -168,6 +169,7 @@ def test_the_upload_to_mlflow_carries_the_signature(platform, tracking, tmp_path
     source = tracking.client.get_model_version(MODEL, "1").source.removeprefix("file://")
 
     assert open_bundle(Path(source) / "data" / bundle.id, platform.trusted).signed_by == str(platform.trusted)
+    assert open_download(Path(source), platform.trusted).id == bundle.id
 
 
 class _Exploit:

@@ -88,6 +88,14 @@ def test_what_waits_for_a_person_is_refused_until_one_accepts_it(two_promoted):
     assert by_hand(two_promoted).model_version == "3"
 
 
+def test_what_nobody_answered_in_time_is_refused_and_no_approval_is_offered(two_promoted):
+    decide(two_promoted, THIRD, two_promoted.another_bundle(0.4), "hold", hours=-1)
+
+    refused(
+        two_promoted, PromotionError, "r-third has expired, it could be answered until .*; run `ladnn retrain` again"
+    )
+
+
 def test_what_a_person_rejected_is_refused(two_promoted):
     decide(two_promoted, THIRD, two_promoted.another_bundle(0.4), "hold")
     answer(two_promoted.store, read_decision(two_promoted.store, THIRD), "rejected", "Bob", "not on these data")

@@ -4,6 +4,7 @@ Needs the object store alone, neither MLflow nor a network to train, so that it 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ladnn.accountability import check_accountable
 from ladnn.errors import BundleError, NoChampionError, PromotionError
@@ -66,10 +67,13 @@ def roll_back(
 def whole_one(store: ObjectStore, trusted: TrustedKeys, damaged: Promotion) -> str | None:
     """Say which rollback leads to a former champion that is whole, where a model is damaged; None where none is whole.
 
-    Those to which rollbacks lead by themselves come first, and then those that rollbacks removed, the latest first.
+    Those to which rollbacks lead by themselves come first, and those from which a person rolled away last; of either kind
+    the latest first.
     """
     log = promotions(store)
-    former = {record.bundle_id: record for record in (*reversed(way_back(log)), *reversed(log))}
+    removed = {before.bundle_id for before, record in pairwise(log) if record.action == "rollback"}
+    others = sorted(reversed(log), key=lambda record: record.bundle_id in removed)
+    former = {record.bundle_id: record for record in (*reversed(way_back(log)), *others)}
     for record in former.values():
         if record.bundle_id in {damaged.bundle_id, log[-1].bundle_id} or (record.synthetic and not log[-1].synthetic):
             continue

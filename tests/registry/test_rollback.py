@@ -63,6 +63,14 @@ def test_what_a_person_rolled_away_from_comes_back_by_name_alone(three, steps):
     assert back(three, "1").model_version == "1"
 
 
+def test_beside_a_damaged_champion_one_is_named_that_nobody_rolled_away_from(three):
+    current = back(three, "1")
+    (three.home / "store" / "bundles" / current.bundle_id / "model.onnx").unlink()
+
+    with pytest.raises(BundleError, match="`ladnn rollback 2` leads to a model that is whole"):
+        load_champion(three.store, three.trusted)
+
+
 def test_a_version_can_be_named_by_its_bundle_and_skips_those_between(three):
     assert back(three, three.bundle_id).model_version == "1"
     assert [record.model_version for record in way_back(promotions(three.store))] == ["1"]

@@ -77,8 +77,8 @@ def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_say
         # Each model has a patient effect of its own, so that the difference is clustered too.
         candidate, champion = (study(rng, 50, 6, [gain])[1][0] for gain in gains)
         one_each = [str(i) for i in range(labels.size)]
-        clustered = paired_auroc_difference(labels, candidate, champion, patients, margin=0.05, sampling=sampling)
-        naive = paired_auroc_difference(labels, candidate, champion, one_each, margin=0.05, sampling=sampling)
+        clustered = paired_auroc_difference(labels, candidate, champion, patients, sampling=sampling)
+        naive = paired_auroc_difference(labels, candidate, champion, one_each, sampling=sampling)
         by_patient += covers(clustered, truth)
         by_image += covers(naive, truth)
 
@@ -130,7 +130,7 @@ def test_a_thousand_replicates_of_auroc_on_500_images_take_well_under_a_second()
     sampling = Bootstrap(n_replicates=1000, confidence=0.95, seed=1)
 
     start = time.process_time()
-    paired_auroc_difference(labels, scores, -scores, patients, margin=0.05, sampling=sampling)
+    paired_auroc_difference(labels, scores, -scores, patients, sampling=sampling)
 
     assert time.process_time() - start < 1
 

@@ -131,7 +131,7 @@ def test_a_non_finite_probability_leaves_every_metric_none(broken):
     labels, probabilities = np.array([1, 0, 1, 0.0]), np.array([0.9, 0.1, broken, 0.2])
 
     measured = evaluate_diagnosis(labels, probabilities, list("abcd"), threshold=0.5, sampling=QUICK)
-    difference = paired_auroc_difference(labels, probabilities, labels, list("abcd"), margin=0.05, sampling=QUICK)
+    difference = paired_auroc_difference(labels, probabilities, labels, list("abcd"), sampling=QUICK)
 
     assert all(getattr(measured, name).value is None for name in METRICS)
     for interval in (difference.bootstrap, difference.delong):
@@ -226,7 +226,7 @@ def test_the_paired_difference_is_candidate_minus_champion():
     labels = np.array([1, 1, 0, 0, np.nan])
     good, poor = np.array([0.9, 0.8, 0.2, 0.1, 0.5]), np.array([0.9, 0.1, 0.2, 0.3, 0.5])
 
-    difference = paired_auroc_difference(labels, good, poor, list("abcde"), margin=0.05, sampling=QUICK)
+    difference = paired_auroc_difference(labels, good, poor, list("abcde"), sampling=QUICK)
 
     for interval in (difference.bootstrap, difference.delong):
         assert interval.value == pytest.approx(1 - 0.5)
@@ -237,9 +237,7 @@ def test_a_model_differs_from_itself_by_exactly_nothing():
     rng = np.random.default_rng(5)
     labels, scores = rng.integers(0, 2, 60).astype(float), rng.random(60)
 
-    difference = paired_auroc_difference(
-        labels, scores, scores, [f"p{i // 2}" for i in range(60)], margin=0.05, sampling=QUICK
-    )
+    difference = paired_auroc_difference(labels, scores, scores, [f"p{i // 2}" for i in range(60)], sampling=QUICK)
 
     assert (difference.bootstrap.value, difference.bootstrap.low, difference.bootstrap.high) == (0, 0, 0)
     # DeLong's variance of such a difference is zero: no bounds rather than certain ones.

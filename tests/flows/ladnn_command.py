@@ -73,6 +73,7 @@ class Home:
 
 
 LENIENT = {
+    "min_test_patients": 2,
     "min_auroc": 0.5,
     "min_sensitivity": 0.0,
     "min_specificity": 0.0,

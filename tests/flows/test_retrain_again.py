@@ -57,12 +57,14 @@ def contribute_swapped(home: Home, n_patients: int) -> None:
         contribute(store, study, files, date(2026, 1, 5))
 
 
-def test_worse_candidate_is_rejected_and_the_champion_stays(promoted: Promoted, later: Home) -> None:
+def test_worse_candidate_does_not_pass_and_the_champion_stays(promoted: Promoted, later: Home) -> None:
     contribute_swapped(later, 60)
     finished = later.run("retrain", "--config", promoted.config, "--json")
     assert finished.code == 0, finished.stderr
-    assert finished.document["status"] == "rejected"
-    assert finished.document["decision"]["reasons"]
+    # On nine patients not even such a loss is shown beyond doubt: then a person decides.
+    assert finished.document["status"] in {"rejected", "held"}
+    gates = {gate["name"]: gate["verdict"] for gate in finished.document["decision"]["gates"]}
+    assert gates["not_worse_than_champion"] != "pass"
     assert any("champion" in reason or "floor" in reason for reason in finished.document["decision"]["reasons"])
     assert finished.document["model_version"] is None
     history = later.run("history", "--json").document

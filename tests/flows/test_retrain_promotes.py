@@ -155,7 +155,10 @@ def test_evaluate_scores_a_labelled_folder(promoted: Promoted, tmp_path: Path) -
 def test_ladnn_and_baseline_are_compared_beside_the_audit(promoted: Promoted, tmp_path: Path) -> None:
     (compared,) = promoted.first.document["comparisons"]
     assert compared["seeds"] == [7]
-    assert compared["auroc"]["difference"]["value"] == pytest.approx(compared["auroc"]["difference_by_seed"][0])
+    assert len(compared["auroc"]["difference_by_seed"]) == 1
+    assert compared["auroc"]["difference"]["note"].startswith("not enough cases"), (
+        "validation has a handful of patients"
+    )
     stages = {(item["probe"], item["stage"]) for item in promoted.first.document["audit"]["results"]}
     assert {("file_properties", "contributed"), ("outside_lungs", "canonical")} <= stages
     printed = promoted.home.run("metrics")

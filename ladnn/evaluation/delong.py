@@ -72,9 +72,8 @@ def auroc_difference_by_delong(cases: Cases, others: FloatArray, confidence: flo
         others: (N,), scores of the second model for the same cases.
         confidence: two-sided coverage, between 0 and 1.
     """
-    is_finite = cases.finite and bool(np.isfinite(others).all())
-    if not is_finite or not 0 < cases.n_present < cases.n:
-        return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
+    if (lacking := _lacking(cases, others)) is not None:
+        return lacking
     gain = _gain(_area(cases, cases.probabilities), _area(cases, others))
     return _interval(gain.value, _variance(cases, gain), cases.n, confidence, (-1.0, 1.0))
 
@@ -86,18 +85,18 @@ def auroc_difference_against_margin(cases: Cases, others: FloatArray, confidence
     on whom the candidate loses shows less variance, too. Three things mend that. Patients count by Kish's effective number
     of the smaller class, (sum k)² / sum k² for k images each, of which Student's quantile has one degree of freedom less. One
     further patient counts whom the candidate loses altogether, who then ranks as the other class does: that costs the
-    champion's AUROC less one half. The quantile is moved by the skewness of the patients' contributions (Hall 1992, *On the removal of skewness by transformation*, J. R.
-    Stat. Soc. B 54:221-228, first term). Where nobody but that further patient differs, the bound is within a tenth the exact
-    one of a count of lost patients. Measured in tests/evaluation/test_non_inferiority.py.
+    champion's AUROC less one half. The quantile is moved by the skewness of the patients' contributions (Hall 1992, *On the
+    removal of skewness by transformation*, J. R. Stat. Soc. B 54:221-228, first term). Where nobody but that further patient
+    differs, the bound is within a tenth the exact one of a count of lost patients. Measured in
+    tests/evaluation/test_non_inferiority.py.
 
     Args:
         cases: with the scores of the candidate.
         others: (N,), scores of the champion for the same cases.
         confidence: two-sided coverage, between 0 and 1.
     """
-    is_finite = cases.finite and bool(np.isfinite(others).all())
-    if not is_finite or not 0 < cases.n_present < cases.n:
-        return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
+    if (lacking := _lacking(cases, others)) is not None:
+        return lacking
     champion = _area(cases, others)
     gain = _gain(_area(cases, cases.probabilities), champion)
     variance = _variance(cases, gain)
@@ -112,6 +111,14 @@ def auroc_difference_against_margin(cases: Cases, others: FloatArray, confidence
     lower_tail = tail - min(skewness, 0.0) * (2 * z**2 + 1) / 6
     low, high = gain.value - lower_tail * error, gain.value + tail * math.sqrt(variance)
     return Interval(value=gain.value, low=max(-1.0, low), high=min(1.0, high), n=cases.n, confidence=confidence)
+
+
+def _lacking(cases: Cases, others: FloatArray) -> Interval | None:
+    """Return why two scores of the same cases have no difference of AUROC; None where they have one."""
+    is_finite = cases.finite and bool(np.isfinite(others).all())
+    if is_finite and 0 < cases.n_present < cases.n:
+        return None
+    return not_computable(cases.n, NOT_ENOUGH if is_finite else NOT_FINITE)
 
 
 def _n_effective(cases: Cases, *, present: bool) -> float:

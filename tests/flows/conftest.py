@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from ladnn_command import LENIENT, Home, write_config
+from ladnn_command import LENIENT, Home, fixed_home, write_config
 from promoted_home import Promoted
 
 SMALL = {"training": {"epochs": 5, "batch_size": 16, "learning_rate": 1e-3}, "gates": LENIENT}
@@ -16,7 +16,7 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Promoted]:
     folder = tmp_path_factory.mktemp("promoted")
     connections = folder / "connections" if shutil.which("strace") else None
     watch = ("strace", "-f", "--seccomp-bpf", "-e", "trace=connect", "-qq", "-o", str(connections))
-    home = Home(folder / "home")
+    home = fixed_home(folder / "home")
     assert home.run("phantoms", "--patients", 36, "--slices", 2, "--seed", 3).code == 0
     corrupted = sorted(home.store.glob("inbox/*/0001.png"))[0]
     corrupted.write_bytes(corrupted.read_bytes()[:2000])

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ladnn_command import LENIENT, Home, write_config
+from ladnn_command import LENIENT, fixed_home, write_config
 from mlflow.tracking import MlflowClient
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ MARKERS = (
 
 
 def test_killed_at_every_stage_it_finishes_without_duplicates(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = fixed_home(tmp_path / "home")
     assert home.run("phantoms", "--patients", 24, "--slices", 1, "--seed", 3).code == 0
     training = {"epochs": 2, "batch_size": 16}
     config = write_config(tmp_path / "two.toml", training=training, gates=LENIENT)

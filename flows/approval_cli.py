@@ -14,7 +14,7 @@ import typer
 from flows.embedded import prefect_errors_explained
 from flows.environment import prepare_prefect
 from ladnn.cli.options import By, Json, Reason
-from ladnn.errors import ApprovalError, RetrainError
+from ladnn.errors import ApprovalError, PromotionLogError, RetrainError
 from ladnn.platform import Platform, open_platform
 from ladnn.progress import say
 from ladnn.result import emit, results_only_on_stdout
@@ -122,7 +122,10 @@ def _promoted(store: ObjectStore, retrain_id: str, given: "Answer") -> str:
     from ladnn.registry.promotion import promotions
 
     log = promotions(store)
-    own = next(record for record in log if record.action == "promote" and record.retrain_id == retrain_id)
+    own = next((item for item in log if item.action == "promote" and item.retrain_id == retrain_id), None)
+    if own is None:
+        what = f"the promotion log has no record of retrain {retrain_id}, which was approved by {given.by}"
+        raise PromotionLogError(what, "run `ladnn reconcile`, which says what to restore")
     if log[-1].bundle_id == own.bundle_id:
         return f"promoted: model version {own.model_version} (models:/ladnn@champion), approved by {given.by}: {given.reason}"
     last = max(record.number for record in log if record.bundle_id == own.bundle_id)

@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from ladnn.cli.options import By, Json
-from ladnn.errors import TrackingError
+from ladnn.errors import LadnnError
 from ladnn.platform import Platform, open_platform
 from ladnn.progress import say
 from ladnn.result import emit, results_only_on_stdout
 from ladnn.store import ObjectStore
+
+_LATER = "ladnn: MLflow's aliases and the cards do not follow yet; `ladnn reconcile` mends them"
 
 
 def history(as_json: Json = False) -> None:
@@ -57,7 +59,8 @@ def rollback(
     version: Annotated[
         str | None,
         typer.Argument(
-            help="Model version or bundle (b-…) that was champion before.", show_default="the one before the champion"
+            help="Model version, bundle (b-…) or retrain (r-…) that was champion before.",
+            show_default="the one before the champion",
         ),
     ] = None,
     as_json: Json = False,
@@ -71,12 +74,13 @@ def rollback(
 
     platform = open_platform()
     record = roll_back(platform.store, platform.settings.trusted_keys(), by=by, reason=reason, version=version)
-    if not as_json:
+    # At once: it holds whatever becomes of the rest, and who does not hear of it would roll back a second time.
+    if as_json:
+        emit(record)
+    else:
         typer.echo(f"champion is model version {record.model_version} again (record {record.number}, by {record.by})")
     with results_only_on_stdout():
         _follow(platform)
-    if as_json:
-        emit(record)
     _tell_superseded(platform.store)
 
 
@@ -101,22 +105,29 @@ def _tell_superseded(store: ObjectStore) -> None:
     from ladnn.registry.summary import open_holds
 
     for decision in open_holds(store):
-        if standing(store, decision) == "superseded":
+        try:
+            state = standing(store, decision)
+        except LadnnError as error:
+            say(f"whether retrain {decision.retrain_id} still waits for a person cannot be told: {error}")
+            continue
+        if state == "superseded":
             say(f"retrain {decision.retrain_id}, which waited for a person, is superseded: the champion changed since")
 
 
 def _follow(platform: Platform) -> None:
-    """Let MLflow and the papers of the models follow; the rollback holds without them."""
-    from ladnn.registry.model_versions import follow_log  # MLflow takes seconds to import
-    from ladnn.registry.publication import publish_withdrawals
-    from ladnn.registry.tracking import brief_requests, open_tracking
-
+    """Let MLflow and the papers of the models follow; the rollback holds without them, and where MLflow is not installed."""
     try:
+        from ladnn.registry.model_versions import follow_log  # MLflow takes seconds to import
+        from ladnn.registry.publication import publish_withdrawals
+        from ladnn.registry.tracking import brief_requests, open_tracking
+
         with brief_requests():
             tracking = open_tracking(platform.settings)
             follow_log(tracking, platform.store)
             for model, problem in publish_withdrawals(platform.store, tracking, platform.settings.trusted_keys()):
                 if problem:
                     say(f"ladnn: the card of model version {model.model_version} does not tell it yet: {problem}")
-    except TrackingError as error:
-        say(f"ladnn: MLflow's aliases and the cards do not follow yet; `ladnn reconcile` mends them: {error.problem}")
+    except ModuleNotFoundError as error:
+        say(f"{_LATER} on a host that has {error.name}, which this one lacks")
+    except LadnnError as error:
+        say(f"{_LATER}: {error.problem}")

@@ -10,13 +10,14 @@ from ladnn.governance.decision import Decision, read_decision
 from ladnn.progress import say
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger import promote_challenger
-from ladnn.registry.holds import is_overtaken, standing
+from ladnn.registry.holds import standing
 from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import required_champion
 from ladnn.registry.publication import end_retrain
 from ladnn.registry.summary import (
     Outcome,
     Status,
+    promoted_version,
     read_held,
     read_outcome,
     waiting,
@@ -96,7 +97,6 @@ def _promoted(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, deci
     try:
         promote_challenger(store, tracking, trusted, decision, test, by=given.by, reason=given.reason)
     except PromotionConflictError:
-        if is_overtaken(store, decision):
-            return "superseded"
-        # another process promoted this very candidate at the same time
+        # Unless another process promoted this very candidate at the same time.
+        return "promoted" if promoted_version(store, decision.retrain_id) else "superseded"
     return "promoted"

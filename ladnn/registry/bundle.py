@@ -186,8 +186,11 @@ def open_bundle(folder: Path, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from a folder that has its id for a name; a file that `bundle.json` does not name is not touched.
 
     Raises:
-        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs.
+        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs; or
+            the folder has another name.
     """
+    if not is_bundle_id(folder.name):
+        raise BundleError(f"{folder.name} is no bundle's id", f"name the folder as the bundle was named, {_BUNDLE}…")
     return _open(folder.name, lambda name: (folder / name).read_bytes(), trusted)
 
 

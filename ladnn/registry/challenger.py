@@ -98,7 +98,7 @@ def _register(
     bundle = load_bundle(store, decision.bundle_id, trusted)
     check_replaceable(store, synthetic=bundle.manifest.synthetic)
     against = test.against
-    if is_overtaken(promotions(store), decision.retrain_id, against):
+    if is_overtaken(promotions(store), decision.retrain_id, test.champion):
         raise PromotionConflictError(overtaken_message(decision.retrain_id, against + 1))
     run_id = tracking.variant_run(decision.retrain_id, decision.variant, {})
     model_version = register(tracking, bundle, run_id)

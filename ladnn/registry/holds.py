@@ -26,5 +26,5 @@ def standing(store: ObjectStore, decision: Decision) -> Standing:
 
 def is_overtaken(store: ObjectStore, decision: Decision) -> bool:
     """Tell whether the champion changed since the candidate was measured, other than by its own promotion."""
-    against = required_test_result(store, decision.retrain_id).against
-    return promotion.is_overtaken(promotions(store), decision.retrain_id, against)
+    measured = required_test_result(store, decision.retrain_id).champion
+    return promotion.is_overtaken(promotions(store), decision.retrain_id, measured)

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.errors import BundleError, StoreError
+from ladnn.errors import LadnnError
 from ladnn.governance.decision import read_decision
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import settle
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import is_overtaken, promotions
-from ladnn.registry.publication import end_retrain, publish_withdrawals
+from ladnn.registry.publication import UNREADABLE, end_retrain, publish_withdrawals
 from ladnn.registry.summary import (
     Status,
     open_holds,
@@ -50,13 +50,13 @@ class Item(BaseModel):
 def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
     """End held retrains that no longer wait for a person; yield whether it could be done."""
     for decision in open_holds(store):
-        state, what = standing(store, decision), f"retrain {decision.retrain_id}"
-        if state == "held":
-            continue
+        state, what = "waits for a person", f"retrain {decision.retrain_id}"
         try:
+            if (state := standing(store, decision)) == "held":
+                continue
             outcome = settle(store, tracking, trusted, decision)
-        except (BundleError, StoreError) as error:
-            yield False, Item(what=what, found=f"{state}, but {error.problem}", done=error.remedy or _RESTORE)
+        except UNREADABLE as error:
+            yield False, _unreadable(what, state, error)
         else:
             done = f"ended as {outcome.status if outcome else state}"
             yield True, Item(what=what, found=f"{state}, but had not ended", done=done)
@@ -72,8 +72,8 @@ def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
         (status, found), what = verdict, f"retrain {plan.retrain_id}"
         try:
             end_retrain(store, tracking, trusted, plan, status)
-        except (BundleError, StoreError) as error:
-            yield False, Item(what=what, found=f"{found}, but {error.problem}", done=error.remedy or _RESTORE)
+        except UNREADABLE as error:
+            yield False, _unreadable(what, found, error)
         else:
             yield True, Item(what=what, found=f"{found}, but had not ended", done=f"ended as {status}")
 
@@ -85,7 +85,7 @@ def supersede_unfinished(store: ObjectStore, tracking: Tracking, trusted: Truste
         tracking.finish_all(plan.retrain_id, retrain_runs.ending(status))
         try:
             end_retrain(store, tracking, trusted, plan, status)
-        except (BundleError, StoreError) as error:
+        except UNREADABLE as error:
             say(f"  retrain {plan.retrain_id} was broken off and stays so: {error}")
         else:
             say(f"  retrain {plan.retrain_id} was broken off; newer data supersede it")
@@ -114,17 +114,22 @@ def end_runs(store: ObjectStore, tracking: Tracking, *, alone: bool) -> Iterator
         yield True, Item(what=what, found=found, done=f"ended as {ending or 'KILLED'}{_way_on(store, plan, ending)}")
 
 
-def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[Item]:
-    """Make the tag `ladnn.status` of every retrain that ended, or waits for a person, say so."""
+def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[tuple[bool, Item]]:
+    """Make the tag `ladnn.status` of every retrain that ended, or waits for a person, say so; yield whether it could be done."""
     shown = tracking.tags_of_retrains(STATUS)
     for plan in plans(store):
         if plan.retrain_id not in shown:
             continue
         status, before = status_of(store, plan.retrain_id), shown[plan.retrain_id]
-        if status != "unfinished" and before != status:
+        if status == "unfinished" or before == status:
+            continue
+        what, found = f"run of {plan.retrain_id}", f"MLflow shows it as {before or 'without an end'}"
+        try:
             retrain_runs.end(tracking, summarise(store, plan))
-            found = f"MLflow shows it as {before or 'without an end'}"
-            yield Item(what=f"run of {plan.retrain_id}", found=found, done=f"set to {status}")
+        except UNREADABLE as error:
+            yield False, _unreadable(what, found, error)
+        else:
+            yield True, Item(what=what, found=found, done=f"set to {status}")
 
 
 def tell_withdrawals(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
@@ -152,6 +157,10 @@ def discard_checkpoints(store: ObjectStore) -> Iterator[Item]:
         yield Item(what=what, found=f"{len(keys)} left, though {why}", done="removed")
 
 
+def _unreadable(what: str, found: str, error: LadnnError) -> Item:
+    return Item(what=what, found=f"{found}, but {error.problem}", done=error.remedy or _RESTORE)
+
+
 def _verdict(store: ObjectStore, plan: Plan) -> tuple[Status, str] | None:
     """Return how a retrain without an outcome ended, and what shows it; None where it did not."""
     if (version := promoted_version(store, plan.retrain_id)) is not None:
@@ -162,7 +171,7 @@ def _verdict(store: ObjectStore, plan: Plan) -> tuple[Status, str] | None:
     if decision.outcome == "reject":
         return "rejected", "was rejected by its gates"
     test = read_test_result(store, plan.retrain_id)
-    overtaken = is_overtaken(promotions(store), plan.retrain_id, test.against if test else 0)
+    overtaken = is_overtaken(promotions(store), plan.retrain_id, test.champion if test else None)
     return ("superseded", "passed its gates after another champion had come") if overtaken else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError
 from ladnn.store import ObjectStore, read_json, write_json, write_json_if_absent
@@ -46,16 +46,24 @@ def promotions(store: ObjectStore) -> list[Promotion]:
     """Return the whole log, oldest first.
 
     Raises:
-        PromotionLogError: a record is missing.
+        PromotionLogError: a record is missing, or is none.
     """
     n_written = _noted_length(store)  # before the log is listed: another process may append to it
-    log = [Promotion.model_validate(read_json(store, key)) for key in _keys(store)]
+    log = [_read(store, key) for key in _keys(store)]
     for number, record in enumerate(log, start=1):
         if record.number != number:
             raise _lost(store, number)
     if n_written > len(log):
         raise _lost(store, len(log) + 1, f"; without one delete {_LENGTH}, and decide again")
     return log
+
+
+def _read(store: ObjectStore, key: str) -> Promotion:
+    try:
+        return Promotion.model_validate(read_json(store, key))
+    except ValidationError as error:
+        what = f"{key} of {store.url} is no record of the promotion log ({error.error_count()} fields do not fit)"
+        raise PromotionLogError(what, "restore it from backup") from error
 
 
 def _lost(store: ObjectStore, number: int, else_: str = "") -> PromotionLogError:
@@ -70,7 +78,7 @@ def _noted_length(store: ObjectStore) -> int:
 def champion(store: ObjectStore) -> Promotion | None:
     """Return the record that holds now, or None before the first promotion."""
     keys = _keys(store)
-    return Promotion.model_validate(read_json(store, keys[-1])) if keys else None
+    return _read(store, keys[-1]) if keys else None
 
 
 def before_champion(log: Sequence[Promotion]) -> Promotion | None:
@@ -108,9 +116,19 @@ def required_champion(store: ObjectStore) -> Promotion:
     return current
 
 
-def is_overtaken(log: Sequence[Promotion], retrain_id: str, measured_against: int) -> bool:
-    """Tell whether the champion changed since a candidate was measured against it, other than by its own promotion."""
-    since = log[measured_against:]
+def is_overtaken(log: Sequence[Promotion], retrain_id: str, measured: Promotion | None) -> bool:
+    """Tell whether the champion changed since a candidate was measured against it, other than by its own promotion.
+
+    Args:
+        log: all of it.
+        retrain_id: of the candidate.
+        measured: record of the champion then, None where there was none. It may have been lost since, and its number given
+            to another one.
+    """
+    number = measured.number if measured else 0
+    if measured and (number > len(log) or log[number - 1].bundle_id != measured.bundle_id):
+        return True
+    since = log[number:]
     return bool(since) and not any(item.action == "promote" and item.retrain_id == retrain_id for item in since)
 
 

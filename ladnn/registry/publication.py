@@ -5,7 +5,7 @@ A rollback adds to both papers; the tag `ladnn.withdrawn` of the retrain's run i
 
 from collections.abc import Iterator
 
-from ladnn.errors import BundleError, StoreError
+from ladnn.errors import BundleError, DatasetError, RetrainError, StoreError
 from ladnn.governance.decision import read_decision
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
@@ -29,6 +29,8 @@ from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
 
 WITHDRAWN = "ladnn.withdrawn"
+UNREADABLE = (BundleError, DatasetError, RetrainError, StoreError)
+"""What is raised where a document of a retrain, or what it rests on, is lost or damaged: that one stays as it is."""
 
 
 def end_retrain(
@@ -95,21 +97,32 @@ def publish_withdrawals(
         retrain_id, withdrawal = promotion.retrain_id, rolled_back(log, {promotion.bundle_id})
         if retrain_id not in shown or read_outcome(store, retrain_id) is None:
             continue  # it is told when the retrain ends
-        if (shown[retrain_id] or _withdrawn(None)) == _withdrawn(withdrawal):
+        if _tells(shown[retrain_id], withdrawal):
             continue
-        plan = required_plan(store, retrain_id)
         try:
-            publish(store, tracking, trusted, plan)
-        except (BundleError, StoreError) as error:
-            problem = str(error)
+            _publish_ended(store, tracking, trusted, required_plan(store, retrain_id))
+        except UNREADABLE as error:
+            yield promotion, str(error)
         else:
-            problem = ""
+            yield promotion, ""
+
+
+def _publish_ended(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, plan: Plan) -> None:
+    """Publish anew what has ended, and end its run again even where that fails."""
+    try:
+        publish(store, tracking, trusted, plan)
+    finally:
         retrain_runs.end(tracking, summarise(store, plan))
-        yield promotion, problem
 
 
 def _withdrawn(withdrawal: Promotion | None) -> str:
     return f"record {withdrawal.number}: {told(withdrawal)}" if withdrawal else "no"
+
+
+def _tells(tag: str | None, withdrawal: Promotion | None) -> bool:
+    """Tell whether a run's tag, of which MLflow keeps the beginning alone, names this withdrawal."""
+    said = (tag or _withdrawn(None)).partition(":")[0]
+    return said == _withdrawn(withdrawal).partition(":")[0]
 
 
 def _publish_card(

@@ -34,10 +34,10 @@ from ladnn.registry.promotion import Promotion, champion, promotions, record_key
 from ladnn.registry.rollback import whole_one
 from ladnn.registry.summary import read_outcome
 from ladnn.registry.tracking import Tracking, open_tracking
-from ladnn.retrain import PREFIX, REPRODUCTIONS, document_key, read, retrain_ids
+from ladnn.retrain import PREFIX, REPRODUCTIONS, read, retrain_ids
 from ladnn.settings import Settings
 from ladnn.signing import TrustedKeys
-from ladnn.store import ObjectStore
+from ladnn.store import ObjectStore, write_json_if_absent
 from ladnn.store.keys import CHECKPOINTS
 
 FLOW_RUN_LATER = "a flow run that still waits for it is ended by the next retrain or monitor"
@@ -63,8 +63,9 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     """
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
+    restored = _restore_records(store)
     if (lost := _lost_record(store)) is not None:  # what follows from half a log would be wrong
-        return Reconciled(needs_a_person=(lost,))
+        return Reconciled(mended=tuple(restored), needs_a_person=(lost,))
     tracking, trusted = open_tracking(settings), settings.trusted_keys()
     with ExitStack() as stack:
         try:
@@ -73,7 +74,8 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
         except RetrainError:
             alone = False
         held = list(finish_held(store, tracking, trusted)) if alone else []
-        mended = [item.model_copy(update={"done": f"{item.done}; {FLOW_RUN_LATER}"}) for done, item in held if done]
+        mended = restored
+        mended += [item.model_copy(update={"done": f"{item.done}; {FLOW_RUN_LATER}"}) for done, item in held if done]
         damaged = [*_damaged_champion(store, trusted), *(item for done, item in held if not done)]
         damaged += _restore_versions(store, tracking, trusted, mended)
         decided = list(finish_retrains(store, tracking, trusted)) if alone else []
@@ -86,7 +88,9 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
         damaged += [item for done, item in papers if not done]
         runs = list(end_runs(store, tracking, alone=alone))
         mended += [item for done, item in runs if done]
-        mended += correct_statuses(store, tracking)
+        statuses = list(correct_statuses(store, tracking))
+        mended += [item for done, item in statuses if done]
+        damaged += [item for done, item in statuses if not done]
         mended += discard_checkpoints(store)
     at_work = tuple(item for done, item in runs if not done)
     return Reconciled(mended=tuple(mended), at_work=at_work, needs_a_person=tuple(damaged))
@@ -105,10 +109,31 @@ def _lost_record(store: ObjectStore) -> Item | None:
         if outcome is None or outcome.model_version is None or retrain_id in recorded:
             continue
         found = f"no record of model version {outcome.model_version}, which retrain {retrain_id} promoted"
-        record = read(store, retrain_id, "record") or {}
-        quoted = f"; {document_key(retrain_id, 'record')} quotes it" if record.get("promotion") else ""
-        return Item(what=what, found=found, done=f"restore {record_key(len(log) + 1)} from backup{quoted}")
+        return Item(what=what, found=found, done=f"restore {record_key(len(log) + 1)} from backup")
     return None
+
+
+def _restore_records(store: ObjectStore) -> list[Item]:
+    """Write records of the promotion log again that were lost, but are quoted by the decision record of a retrain."""
+    restored = []
+    for record in _quoted_records(store):
+        key = record_key(record.number)
+        if write_json_if_absent(store, key, record.model_dump(mode="json")):
+            found = f"record {record.number} was lost"
+            restored.append(
+                Item(what="promotion log", found=found, done=f"written again to {key} from a decision record")
+            )
+    return restored
+
+
+def _quoted_records(store: ObjectStore) -> Iterator[Promotion]:
+    """Yield the records that decision records quote: promotions, and rollbacks that took their models away."""
+    for retrain_id in retrain_ids(store):
+        if (document := read(store, retrain_id, "record")) is None:
+            continue
+        for name in ("promotion", "withdrawal"):
+            if (quoted := document.get(name)) is not None:
+                yield Promotion.model_validate(quoted)
 
 
 def _damaged_champion(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:

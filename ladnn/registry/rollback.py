@@ -26,7 +26,7 @@ def roll_back(
         trusted: keys one of which must have signed the bundle.
         by: who decides it.
         reason: why.
-        version: model version or bundle that was champion before; None for the one before the present one.
+        version: model version, bundle or retrain of a model that was champion before; None for the one before the present one.
 
     Raises:
         PromotionError: nobody or no reason is named; or the version is champion, never was, or a model of phantoms.
@@ -37,7 +37,7 @@ def roll_back(
     check_accountable(by, reason, "a rollback", PromotionError)
     current = required_champion(store)
     log = promotions(store)[: current.number]
-    target = _named(log, version) if version else _before(log)
+    target = _before(log) if version is None else _named(log, version)
     if target.bundle_id == current.bundle_id:
         raise PromotionError(
             f"model version {current.model_version} is champion already (record {current.number}); nothing to roll back"
@@ -97,7 +97,13 @@ def _before(log: Sequence[Promotion]) -> Promotion:
 
 
 def _named(log: Sequence[Promotion], version: str) -> Promotion:
-    found = {record.bundle_id: record for record in log if version in {record.model_version, record.bundle_id}}
+    if not version.strip():
+        raise PromotionError("an empty VERSION names no model; leave it out for the one before the champion")
+    found = {
+        record.bundle_id: record
+        for record in log
+        if version in {record.model_version, record.bundle_id, record.retrain_id}
+    }
     if len(found) == 1:
         return next(iter(found.values()))
     if found:

@@ -156,6 +156,24 @@ def test_a_candidate_that_was_promoted_and_followed_by_another_stays_promoted(pl
     assert settle(platform.store, tracking, platform.trusted, decision).status == "promoted"
 
 
+@pytest.mark.parametrize("then", ["nothing", "another model"])
+def test_when_the_record_that_it_was_measured_against_is_lost_there_is_nothing_left_to_approve(
+    champion_platform, tracking, then
+):
+    platform = champion_platform
+    platform.promote(platform.another_bundle(0.3), "2")
+    decision = held(platform)
+    for name in ("promotions/000002.json", "promotion_log.json"):
+        (platform.home / "store" / name).unlink()
+    if then == "another model":
+        platform.promote(platform.another_bundle(0.4), "3")
+
+    assert (status(platform), waiting(platform.store)) == ("superseded", [])
+    with pytest.raises(ApprovalError, match="champion changed"):
+        give_answer(platform.store, platform.trusted, decision, "approved", "A. Person", "looked at it")
+    assert settle(platform.store, tracking, platform.trusted, decision).status == "superseded"
+
+
 @pytest.mark.parametrize("outcome", ["promote", "reject"])
 def test_only_a_held_candidate_can_be_answered(platform, outcome):
     with pytest.raises(GateError, match="not held"):

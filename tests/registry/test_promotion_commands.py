@@ -72,6 +72,26 @@ def test_without_mlflow_the_rollback_holds_and_says_what_is_left_to_do(two_promo
     assert ladnn(two_promoted, "reconcile").stdout == "nothing to mend\n"
 
 
+def test_where_mlflow_is_not_installed_the_rollback_holds_and_says_so(two_promoted, tmp_path):
+    shadow = tmp_path / "without-mlflow" / "mlflow"
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'mlflow'\", name='mlflow')")
+
+    done = ladnn(two_promoted, "rollback", "--reason", "worse", "--json", PYTHONPATH=str(shadow.parent))
+
+    assert json.loads(done.stdout)["model_version"] == champion(two_promoted.store).model_version == "1"
+    assert "`ladnn reconcile` mends them on a host that has mlflow" in done.stderr
+
+
+def test_where_papers_cannot_follow_the_rollback_holds_and_says_so(two_promoted):
+    (two_promoted.home / "store" / "retrains" / SECOND / "test.json").unlink()
+
+    done = ladnn(two_promoted, "rollback", "--reason", "worse", "--json")
+
+    assert json.loads(done.stdout)["model_version"] == "1"
+    assert "the card of model version 2 does not tell it yet" in done.stderr
+
+
 def test_a_candidate_is_promoted_by_hand_and_the_history_tells_the_story(two_promoted):
     decide(two_promoted, "r-third", two_promoted.another_bundle(0.4))
     done = ladnn(two_promoted, "promote", "r-third", "--reason", "the retrain was killed")

@@ -227,10 +227,22 @@ def test_a_damaged_champion_needs_a_person_and_the_way_back_is_named(two_promote
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_a_lost_record_of_the_log_needs_a_person_and_nothing_follows_the_rest(two_promoted, number):
+def test_a_lost_record_of_the_log_is_written_again_from_a_decision_record_that_quotes_it(two_promoted, number):
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
+    reconcile(two_promoted.settings, two_promoted.store)
+    before = promotions(two_promoted.store)
+    (two_promoted.home / "store" / "promotions" / f"00000{number}.json").unlink()
+
+    assert set(mended(two_promoted)) == {"promotion log"}
+    assert promotions(two_promoted.store) == before
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_lost_record_that_nothing_quotes_needs_a_person_and_nothing_follows_the_rest(two_promoted, number):
     roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
     reconcile(two_promoted.settings, two_promoted.store)
     (two_promoted.home / "store" / "promotions" / f"00000{number}.json").unlink()
+    (two_promoted.home / "store" / "retrains" / SECOND / "record.json").unlink()
 
     found = reconcile(two_promoted.settings, two_promoted.store)
 
@@ -244,14 +256,33 @@ def test_a_lost_record_of_the_log_needs_a_person_and_nothing_follows_the_rest(tw
 
 
 def test_a_lost_record_of_a_log_whose_length_was_never_noted_is_known_by_how_its_retrain_ended(two_promoted):
-    for name in ("promotion_log.json", "promotions/000002.json"):
+    for name in ("promotion_log.json", "promotions/000002.json", f"retrains/{SECOND}/record.json"):
         (two_promoted.home / "store" / name).unlink()
 
     found = reconcile(two_promoted.settings, two_promoted.store)
 
     (item,) = found.needs_a_person
     assert (item.found, found.mended) == (f"no record of model version 2, which retrain {SECOND} promoted", ())
-    assert item.done == (f"restore promotions/000002.json from backup; retrains/{SECOND}/record.json quotes it")
+    assert item.done == "restore promotions/000002.json from backup"
+
+
+@pytest.mark.parametrize("lost", ["datasets/{version}/version.json", f"retrains/{SECOND}/test.json"])
+def test_a_lost_document_of_a_withdrawn_model_needs_a_person_and_the_rest_is_mended(two_promoted, lost):
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")
+    (two_promoted.home / "store" / lost.format(version=two_promoted.plan.dataset_version)).unlink()
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert item.what == "papers of model version 2"
+    assert [mended.what for mended in found.mended] == ["alias champion", "alias previous-champion"]
+
+
+def test_a_reason_longer_than_mlflow_keeps_is_told_once(two_promoted):
+    roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site. " * 500)
+
+    assert "papers of model version 2" in mended(two_promoted)
+    assert mended(two_promoted) == {}
 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])

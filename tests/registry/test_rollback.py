@@ -73,6 +73,8 @@ def test_beside_a_damaged_champion_one_is_named_that_nobody_rolled_away_from(thr
 
 def test_a_version_can_be_named_by_its_bundle_and_skips_those_between(three):
     assert back(three, three.bundle_id).model_version == "1"
+    assert back(three, "retrain-of-3").model_version == "3"
+    assert back(three, "1").model_version == "1"
     assert [record.model_version for record in way_back(promotions(three.store))] == ["1"]
 
 
@@ -87,6 +89,7 @@ def test_without_a_champion_there_is_nothing_to_roll_back(platform):
 def test_the_champion_itself_and_a_model_that_never_was_champion_are_refused(three):
     refused(three, PromotionError, r"model version 3 is champion already \(record 3\)", "3")
     refused(three, PromotionError, "9 never was champion.*versions that were: 1, 2, 3", "9")
+    refused(three, PromotionError, "an empty VERSION names no model", "")
 
 
 @pytest.mark.parametrize(("by", "reason"), [("", "why"), ("Ada", " ")])

@@ -1,6 +1,8 @@
 """`ladnn test-set` as an operator types it."""
 
 import json
+import re
+import shlex
 
 import pytest
 from frozen_parts import freeze_part, patients
@@ -8,7 +10,7 @@ from typer.testing import CliRunner
 
 from ladnn.cli import app
 from ladnn.config_file import parse_config
-from ladnn.errors import GateError
+from ladnn.errors import BudgetSpentError, GateError
 from ladnn.governance.ledger import record_opening
 from ladnn.platform import open_platform
 from ladnn.retrain import plan_retrain
@@ -74,6 +76,18 @@ def test_the_budget_shown_is_that_of_the_retrain_planned_last(store):
 def test_a_version_that_is_none_is_an_error_that_names_those_there_are(store):
     with pytest.raises(GateError, match="there is no test set 't-typo'; there are: t1, t2"):
         run("show", "t-typo")
+
+
+def test_what_the_refusal_says_to_type_opens_the_test_set_however_far_the_budget_was_lowered(store):
+    for number in range(21):
+        record_opening(store, "t1", f"r-{number}", ("b-1",), 21)
+    with pytest.raises(BudgetSpentError) as refused:
+        record_opening(store, "t1", "r-new", ("b-1",), 1)
+    (typed,) = re.findall("`ladnn test-set (.*?)`", str(refused.value))
+
+    assert "--openings 21" in typed
+    assert run(*shlex.split(typed)).exit_code == 0
+    assert record_opening(store, "t1", "r-new", ("b-1",), 1).left(1) == 0
 
 
 def test_an_acceptance_needs_a_version_that_was_opened_and_a_reason(store):

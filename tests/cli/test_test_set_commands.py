@@ -8,7 +8,7 @@ import pytest
 from frozen_parts import freeze_part, patients
 from typer.testing import CliRunner
 
-from ladnn.cli import app
+from ladnn.cli import app, main
 from ladnn.config_file import parse_config
 from ladnn.errors import BudgetSpentError, GateError
 from ladnn.governance.ledger import record_opening
@@ -88,6 +88,22 @@ def test_what_the_refusal_says_to_type_opens_the_test_set_however_far_the_budget
     assert "--openings 21" in typed
     assert run(*shlex.split(typed)).exit_code == 0
     assert record_opening(store, "t1", "r-new", ("b-1",), 1).left(1) == 0
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["accept", "t1", "--by", "Ada", "--reason", "why"]])
+def test_a_lost_record_of_the_ledger_is_one_line_that_names_it(store, tmp_path, monkeypatch, capsys, arguments):
+    for number in range(3):
+        record_opening(store, "t1", f"r-{number}", ("b-1",), 20)
+    (lost,) = (tmp_path / "home").glob("*/ledger/00000002.json")
+    lost.unlink()
+    monkeypatch.setattr("sys.argv", ["ladnn", "test-set", *arguments])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ladnn: error: the log ledger/ of file://")
+    assert line.endswith("has lost record 2; restore ledger/00000002.json from backup")
 
 
 def test_an_acceptance_needs_a_version_that_was_opened_and_a_reason(store):

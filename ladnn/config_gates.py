@@ -38,7 +38,7 @@ class GateConfig(Section):
     slices: tuple[Dimension, ...] = Field(default=("source", "site", "sex", "age"), strict=False)
     """Properties whose slices are compared with the champion."""
     required_slices: tuple[str, ...] = Field(default=(), strict=False)
-    """Slices, such as `site=hospital-a`, that the test set must hold with enough cases, or a person decides."""
+    """Slices, such as `site=hospital-a`, whose AUROC, sensitivity and specificity must all be compared, or a person decides."""
     max_flipped: float = Field(default=0.5, gt=0, le=1)
     """Share of test images whose answer changes against the champion, above which a person decides."""
     max_lesion_loss: float = Field(default=0.10, gt=0, lt=0.5)

@@ -48,7 +48,7 @@ def accept(
     version: Version,
     by: By,
     reason: Reason,
-    openings: Annotated[int, typer.Option(min=1, max=20, help="How many more are allowed.")] = 1,
+    openings: Annotated[int, typer.Option(min=1, help="How many more are allowed.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Allow more openings of a test-set version than its budget, by name and reason."""

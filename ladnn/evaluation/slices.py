@@ -1,6 +1,6 @@
 """Scores of a model on a part of a dataset version, and on its slices: sources, sites, sexes and ages."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ DIMENSIONS = ("source", "site", "sex", "age")
 UNKNOWN, OTHERS = "unknown", "others"
 _AGE_STARTS_Y, _AGE_BANDS = (0, 18, 40, 60, 80), ("0-17", "18-39", "40-59", "60-79", "80 and over")
 _MOST_SLICES = 20
-"""Slices of one dimension; smaller ones are taken together, so that a hundred sites do not make a hundred tables."""
+"""Slices of one dimension; smaller ones that are not kept go together, so that a hundred sites do not make a hundred tables."""
 
 
 class Scores(BaseModel):
@@ -74,7 +74,12 @@ def score(
 
 
 def score_slices(
-    rows: pd.DataFrame, probabilities: NDArray[np.float64], threshold: float, sampling: Bootstrap, min_patients: int
+    rows: pd.DataFrame,
+    probabilities: NDArray[np.float64],
+    threshold: float,
+    sampling: Bootstrap,
+    min_patients: int,
+    kept: Collection[str] = (),
 ) -> tuple[Slice, ...]:
     """Measure every slice by itself, at the threshold of the whole.
 
@@ -84,6 +89,7 @@ def score_slices(
         threshold: of the diagnosis.
         sampling: of the intervals.
         min_patients: patients of each class below which a metric says more of chance than of the model.
+        kept: slices, such as `site=hospital-a`, that are measured however small they are.
     """
     return tuple(
         Slice(
@@ -94,17 +100,21 @@ def score_slices(
             min_patients=min_patients,
             scores=score(rows[inside], probabilities[inside], threshold, sampling, min_patients),
         )
-        for by, value, inside in slice_members(rows)
+        for by, value, inside in slice_members(rows, kept)
     )
 
 
-def slice_members(rows: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Yield dimension, value and members (N,), by dimension and then by value; unknown and others come last."""
+def slice_members(rows: pd.DataFrame, kept: Collection[str] = ()) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Yield dimension, value and members (N,), by dimension and then by value; unknown and others come last.
+
+    Slices in `kept`, such as `site=hospital-a`, are never taken together with others.
+    """
     for by in DIMENSIONS:
         values = _values(rows, by)
         counts = values.value_counts()
         if len(counts) > _MOST_SLICES:
-            values = values.where(values.isin(set(counts.index[: _MOST_SLICES - 1])), OTHERS)
+            apart = values.isin(set(counts.index[: _MOST_SLICES - 1])) | (f"{by}=" + values).isin(kept)
+            values = values.where(apart, OTHERS)
         for value in sorted(set(values), key=lambda value: (value in (UNKNOWN, OTHERS), value)):
             yield by, value, (values == value).to_numpy(dtype=np.bool_)
 

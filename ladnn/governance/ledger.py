@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ladnn.acceptance import Acceptance, keep_acceptance
+from ladnn.acceptance import Acceptance, keep_acceptance, read_acceptances
 from ladnn.accountability import check_accountable
 from ladnn.errors import BudgetSpentError, GateError
 from ladnn.governance.shared_patients import SharedPatients
-from ladnn.store import ObjectStore, read_json
-from ladnn.store.log import append_entry
+from ladnn.store import ObjectStore
+from ladnn.store.log import append_entry, read_entries
 
 _LEDGER, _ALLOWANCES = "ledger/", "ledger_allowances/"
 _NEAR = 0.8
@@ -93,6 +93,7 @@ def record_opening(
 
     Raises:
         BudgetSpentError: the budget is used up; says what to do, and nothing was recorded.
+        StoreError: the ledger has lost a record; says which one.
     """
     record = Opening(test_version=test_version, retrain_id=retrain_id, opened_by=opened_by, opened_at=datetime.now(UTC))
     ledger = _Ledger(store)
@@ -160,7 +161,7 @@ def count_openings(store: ObjectStore, test_version: str) -> int:
 
 def openings(store: ObjectStore, test_version: str | None = None) -> list[Opening]:
     """Return all openings, or those of one version, by time."""
-    found = [Opening.model_validate(read_json(store, key)) for key in store.list(_LEDGER)]
+    found = [Opening.model_validate(entry) for entry in read_entries(store, _LEDGER)]
     asked = [item for item in found if test_version in {None, item.test_version}]
     return sorted(asked, key=lambda item: (item.opened_at, item.test_version))
 
@@ -177,14 +178,19 @@ def allow_openings(store: ObjectStore, test_version: str, by: str, reason: str, 
     allowance = Allowance(
         test_version=test_version, openings=n_openings, by=by, reason=reason, allowed_at=datetime.now(UTC)
     )
-    return keep_acceptance(store, f"{_ALLOWANCES}{test_version}/", allowance)
+    return keep_acceptance(store, _allowances_of(test_version), allowance)
 
 
 def allowances(store: ObjectStore, test_version: str | None = None) -> list[Allowance]:
     """Return what persons allowed beyond the budget, of all versions or of one, oldest first."""
-    prefix = _ALLOWANCES if test_version is None else f"{_ALLOWANCES}{test_version}/"
-    found = [Allowance.model_validate(read_json(store, key)) for key in store.list(prefix)]
+    there = {key.removeprefix(_ALLOWANCES).partition("/")[0] for key in store.list(_ALLOWANCES)}
+    versions = sorted(there) if test_version is None else [test_version]
+    found = [item for version in versions for item in read_acceptances(store, _allowances_of(version), Allowance)]
     return sorted(found, key=lambda item: item.allowed_at)
+
+
+def _allowances_of(test_version: str) -> str:
+    return f"{_ALLOWANCES}{test_version}/"
 
 
 def shown(used: float) -> str:

@@ -1,14 +1,16 @@
 """`ladnn test-set` as an operator types it."""
 
 import json
+import re
+import shlex
 
 import pytest
 from frozen_parts import freeze_part, patients
 from typer.testing import CliRunner
 
-from ladnn.cli import app
+from ladnn.cli import app, main
 from ladnn.config_file import parse_config
-from ladnn.errors import GateError
+from ladnn.errors import BudgetSpentError, GateError
 from ladnn.governance.ledger import record_opening
 from ladnn.platform import open_platform
 from ladnn.retrain import plan_retrain
@@ -74,6 +76,34 @@ def test_the_budget_shown_is_that_of_the_retrain_planned_last(store):
 def test_a_version_that_is_none_is_an_error_that_names_those_there_are(store):
     with pytest.raises(GateError, match="there is no test set 't-typo'; there are: t1, t2"):
         run("show", "t-typo")
+
+
+def test_what_the_refusal_says_to_type_opens_the_test_set_however_far_the_budget_was_lowered(store):
+    for number in range(21):
+        record_opening(store, "t1", f"r-{number}", ("b-1",), 21)
+    with pytest.raises(BudgetSpentError) as refused:
+        record_opening(store, "t1", "r-new", ("b-1",), 1)
+    (typed,) = re.findall("`ladnn test-set (.*?)`", str(refused.value))
+
+    assert "--openings 21" in typed
+    assert run(*shlex.split(typed)).exit_code == 0
+    assert record_opening(store, "t1", "r-new", ("b-1",), 1).left(1) == 0
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["accept", "t1", "--by", "Ada", "--reason", "why"]])
+def test_a_lost_record_of_the_ledger_is_one_line_that_names_it(store, tmp_path, monkeypatch, capsys, arguments):
+    for number in range(3):
+        record_opening(store, "t1", f"r-{number}", ("b-1",), 20)
+    (lost,) = (tmp_path / "home").glob("*/ledger/00000002.json")
+    lost.unlink()
+    monkeypatch.setattr("sys.argv", ["ladnn", "test-set", *arguments])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ladnn: error: the log ledger/ of file://")
+    assert line.endswith("has lost record 2; restore ledger/00000002.json from backup")
 
 
 def test_an_acceptance_needs_a_version_that_was_opened_and_a_reason(store):

@@ -73,6 +73,20 @@ def test_small_sites_beyond_the_twentieth_are_taken_together():
     assert sum(item.n_images for item in slices.values()) == 230
 
 
+def test_a_small_site_that_is_named_is_measured_by_itself():
+    rows, probabilities = part(230)
+    rows["site"] = [f"s{min(i % 40, 24):02d}" for i in range(230)]
+    before = of(score_slices(rows, probabilities, 0.5, QUICK, 1), "site")
+    small = next(site for site in sorted(set(rows["site"])) if site not in before)
+
+    slices = of(score_slices(rows, probabilities, 0.5, QUICK, 1, (f"site={small}", "site=nowhere")), "site")
+
+    inside = (rows["site"] == small).to_numpy()
+    assert slices[small].scores == score(rows[inside], probabilities[inside], 0.5, QUICK)
+    assert slices["others"].n_images == before["others"].n_images - inside.sum()
+    assert set(slices) == {*before, small}
+
+
 def test_a_baseline_has_slices_without_lesions():
     rows, probabilities = part()
 

@@ -92,6 +92,32 @@ def test_a_missing_slice_is_left_to_a_person(required, verdict, reason):
     assert reason in result.reason
 
 
+@pytest.mark.parametrize(
+    ("bounds", "lacking"),
+    [
+        ({"auroc": None, "sensitivity": None}, "AUROC, sensitivity"),
+        ({"specificity": None}, "specificity"),
+        ({"sensitivity": (-0.3, None, None)}, "sensitivity"),
+    ],
+)
+def test_a_required_slice_that_lacks_a_metric_is_left_to_a_person(bounds, lacking):
+    config = GateConfig(required_slices=("site=a", "site=b"))
+    slices = (slice_difference("site=a", **bounds), slice_difference("site=b"))
+    result = no_slice_worse(test_evidence(slices=slices), config)
+
+    assert (result.verdict, result.finding) == (NOT_EVALUATED, "missing slice")
+    assert result.reason.endswith(f"site=a: too few cases for {lacking}")
+    assert no_slice_worse(test_evidence(slices=slices), GateConfig(required_slices=("site=b",))).verdict == PASS
+
+
+def test_a_required_slice_that_lacks_a_metric_and_is_worse_by_another_rejects():
+    slices = (slice_difference("site=a", None, (-0.3, -0.5, -0.1), None),)
+    result = no_slice_worse(test_evidence(slices=slices), GateConfig(required_slices=("site=a",)))
+
+    assert result.verdict == FAIL
+    assert "site=a, sensitivity" in result.reason
+
+
 def test_a_worse_slice_weighs_more_than_a_missing_one():
     config = GateConfig(required_slices=("site=c",))
     slices = (slice_difference("site=b", (-0.3, -0.5, -0.1)),)

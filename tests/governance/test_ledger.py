@@ -9,7 +9,7 @@ from frozen_parts import freeze_part, patients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ladnn.errors import BudgetSpentError, GateError
+from ladnn.errors import BudgetSpentError, GateError, StoreError
 from ladnn.governance.ledger import (
     allow_openings,
     allowances,
@@ -207,6 +207,25 @@ def test_openings_of_the_first_ledger_count_on(store):
     assert opened(store, "t1", "r0") == 1
     assert opened(store, "t1", "r1") == 2
     assert [item.retrain_id for item in openings(store)] == ["r0", "r1"]
+
+
+def test_a_lost_opening_or_allowance_is_told_and_nobody_gets_in(store, tmp_path):
+    for number in range(3):
+        opened(store, "t1", f"r{number}")
+        allow_openings(store, "t1", "Ada", "why")
+    for lost in ("ledger/00000002.json", "ledger_allowances/t1/00000002.json"):
+        kept = (tmp_path / lost).rename(tmp_path / "backup.json")
+
+        asked = (
+            lambda: opened(store, "t1", "r-new"),
+            lambda: check_budget(store, [("t1", "r-new")], BUDGET),
+            lambda: uses(store),
+        )
+        for ask in asked:
+            with pytest.raises(StoreError, match=f"has lost record 2; restore {lost} from backup"):
+                ask()
+        kept.rename(tmp_path / lost)
+    assert opened(store, "t1", "r-new") == 4
 
 
 def test_a_person_allows_more_openings_by_name_and_each_counts(store):

@@ -1,6 +1,7 @@
 """Slices and single patients: a candidate that is as good on the whole may be worse for some."""
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from ladnn.config_gates import GateConfig
 from ladnn.governance.gates.champion import Finding, nothing_to_compare, told
@@ -13,8 +14,8 @@ def no_slice_worse(evidence: TestEvidence, config: GateConfig) -> GateResult:
     """Reject a candidate that is shown to be worse than the champion on a slice, by the margin or more.
 
     Shown: the upper bound of the paired difference lies below 0, at a confidence shared among all slices, or one of
-    twenty would reject by chance. A slice with too few cases, or without bounds, shows nothing and is counted. A slice that the config
-    requires and the test set lacks, or holds with too few cases, is left to a person.
+    twenty would reject by chance. A slice with too few cases, or without bounds, shows nothing and is counted. A slice that
+    the config requires is left to a person where the test set lacks it, or holds too few cases for one of the three metrics.
     """
     name, margin = "no_slice_worse", config.slice_margin
     excused = nothing_to_compare(evidence)
@@ -26,12 +27,10 @@ def no_slice_worse(evidence: TestEvidence, config: GateConfig) -> GateResult:
     if worse:
         why = f"worse than the champion by {margin:.3f} or more on {'; '.join(worse)}"
         return result_of(name, worst, -margin, Verdict.FAIL, why, Finding.WORSE.value)
+    if lacking := list(_lacking(evidence.slices, config.required_slices)):
+        why = f"required slices that were not compared: {'; '.join(lacking)}"
+        return result_of(name, worst, -margin, Verdict.NOT_EVALUATED, why, "missing slice")
     known = {where for where, *_ in measured}
-    missing = [where for where in config.required_slices if where not in known]
-    if missing:
-        there = {item.name for item in evidence.slices}
-        why = "; ".join(f"{where}: {'too few cases' if where in there else 'not in the test set'}" for where in missing)
-        return result_of(name, worst, -margin, Verdict.NOT_EVALUATED, f"missing slices: {why}", "missing slice")
     n_few = len({item.name for item in evidence.slices} - known)
     why = f"none of {len(known)} slices is shown to be {margin:.3f} worse; {n_few} have too few cases"
     return result_of(name, worst, -margin, Verdict.PASS, why)
@@ -58,11 +57,25 @@ def flips(evidence: TestEvidence, config: GateConfig) -> GateResult:
     return counted(name, share, limit, verdict, why, counts.n_images)
 
 
+def _lacking(slices: tuple[SliceDifference, ...], required: tuple[str, ...]) -> Iterator[str]:
+    """Say of each required slice what of it was not compared; one metric does not speak for the others."""
+    there = {item.name: item for item in slices}
+    for where in required:
+        if where not in there:
+            yield f"{where}: not in the test set"
+        elif few := [metric for metric, difference in _metrics(there[where]) if not _is_compared(difference)]:
+            yield f"{where}: too few cases for {', '.join(few)}"
+
+
 def _measured(slices: tuple[SliceDifference, ...]) -> Iterator[tuple[str, str, Interval]]:
     for item in slices:
         for metric, difference in _metrics(item):
-            if difference is not None and difference.value is not None and difference.low is not None:
+            if _is_compared(difference):
                 yield item.name, metric, difference
+
+
+def _is_compared(difference: Interval | None) -> TypeGuard[Interval]:
+    return difference is not None and None not in (difference.value, difference.low, difference.high)
 
 
 def _metrics(item: SliceDifference) -> tuple[tuple[str, Interval | None], ...]:

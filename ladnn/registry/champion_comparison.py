@@ -51,14 +51,16 @@ def rate_differences(rows: pd.DataFrame, ours: Measured, theirs: Measured, confi
 def slice_differences(
     config: ExperimentConfig, rows: pd.DataFrame, ours: Measured, theirs: Measured
 ) -> tuple[SliceDifference, ...]:
-    """Compare on every slice of the configured properties.
+    """Compare on every slice of the configured properties; a required one by itself, however small.
 
     The confidence is shared among all comparisons (Bonferroni), so that the family of them rejects by chance as seldom
     as one.
     """
     if not (ours.finite and theirs.finite):
         return ()
-    found = [(f"{by}={value}", inside) for by, value, inside in slice_members(rows) if by in config.gates.slices]
+    gates = config.gates
+    members = slice_members(rows, gates.required_slices)
+    found = [(f"{by}={value}", inside) for by, value, inside in members if by in gates.slices]
     labels, least = _labels(rows), config.evaluation.min_slice_patients
     enough = [
         tuple(_n_patients(rows, inside & (labels == kind)) >= least for kind in (1.0, 0.0)) for _, inside in found

@@ -47,7 +47,8 @@ def measure(
     probabilities = manifest.calibration.probabilities(logits)
     sampling = sampling_of(evaluation, plan.config.seed)
     scores = score(rows, probabilities, manifest.threshold, sampling)
-    slices = score_slices(rows, probabilities, manifest.threshold, sampling, evaluation.min_slice_patients)
+    least, required = evaluation.min_slice_patients, plan.config.gates.required_slices
+    slices = score_slices(rows, probabilities, manifest.threshold, sampling, least, required)
     return Measured(bundle, logits, probabilities, scores, slices)
 
 

@@ -30,6 +30,7 @@ from ladnn.platform import Platform
 from ladnn.registry import serving_check
 from ladnn.registry.beforehand import failed_beforehand, gather_beforehand
 from ladnn.registry.bundle import load_bundle
+from ladnn.registry.champion_comparison import slice_differences
 from ladnn.registry.data_facts import gather_data_facts, n_leaks
 from ladnn.registry.decision_record import decision_record, record_page
 from ladnn.registry.lesion_comparison import compare_lesions
@@ -97,6 +98,26 @@ def test_a_slice_with_too_few_patients_has_no_difference_and_one_with_enough_has
     assert {item.name.partition("=")[0] for item in few} == {"source", "site", "sex", "age"}
     assert all(item.auroc is None for item in few)
     assert any(item.auroc is not None and item.auroc.value == 0 for item in enough)
+
+
+def test_a_required_slice_is_scored_and_compared_by_itself_however_many_larger_ones_there_are(champion_platform):
+    gates = EXPERIMENT.gates.model_copy(update={"required_slices": ("site=small",)})
+    evaluation = EXPERIMENT.evaluation.model_copy(update={"min_slice_patients": 1})
+    config = EXPERIMENT.model_copy(update={"gates": gates, "evaluation": evaluation})
+    plan = champion_platform.plan.model_copy(update={"config": config, "retrain_id": "r-small-1"})
+    part = rows_of(load_manifest(champion_platform.store, plan.dataset_version), "test")
+    two = pd.concat([part[part["covid"] == label].head(1) for label in (0, 1)])
+    larger = [part.assign(site=f"hospital-{number}") for number in range(25)]
+    rows = pd.concat([*larger, two.assign(site="small")], ignore_index=True)
+    bundle = load_bundle(champion_platform.store, champion_platform.bundle_id, champion_platform.trusted)
+    measured = measure(champion_platform.store, plan, rows, bundle, "of the test", champion_platform.settings.cache)
+
+    scored = {item.value: item for item in measured.slices if item.by == "site"}
+    compared = {item.name: item for item in slice_differences(config, rows, measured, measured)}
+
+    assert {"small", "others"} < set(scored)
+    assert scored["small"].n_images == compared["site=small"].n_images == 2
+    assert compared["site=small"].sensitivity.value == compared["site=small"].specificity.value == 0
 
 
 def test_on_an_unchanged_test_set_the_columns_of_retention_are_the_same(champion_platform):

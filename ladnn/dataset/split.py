@@ -27,6 +27,8 @@ _SLACK = 2
 """Components that a split may have beyond its share."""
 _SLACK_SHARE = 0.01
 """Or the share of all that it may have beyond its own, so that strata can be balanced in a large collection."""
+_COVERAGE = 3
+"""And components beyond that, to show a stratum of which it has none: several rare ones may come when it is full."""
 _BATCHES = "splits/"
 
 
@@ -204,7 +206,7 @@ class _Counts:
         n_groups = 1 + sum(whole)
         room = [n for n, count in enumerate(whole) if _has_room(count, n, n_groups)]
         large = max(n_groups, _SMALL)
-        uncovered = [n for n, count in enumerate(whole) if not of_stratum[n] and _has_room(count, n, large)]
+        uncovered = [n for n, count in enumerate(whole) if not of_stratum[n] and _has_room(count - _COVERAGE, n, large)]
         needs = [sum(_SHARES[n] * (1 + sum(counts)) - counts[n] for counts in levels) for n in range(len(SPLITS))]
         return SPLITS[max(uncovered or room, key=lambda n: (needs[n], _SHARES[n]))]
 

@@ -103,6 +103,10 @@ def test_property_of_all_histories(name: str) -> None:
     FEW(given(strategy)(check))()
 
 
+def test_a_rare_stratum_is_in_every_split_even_where_one_is_full_when_it_comes() -> None:
+    check_coverage(Plan(2782511, (229, 0, 0, 0), ("few positives",), 0.0, 0.0, 0.0))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_property_of_thousands_of_histories(name: str) -> None:

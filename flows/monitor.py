@@ -11,7 +11,7 @@ from flows.intake import take_in_contributions
 from flows.retrain import retrain
 from ladnn.config import ExperimentConfig
 from ladnn.config_file import parse_config
-from ladnn.platform import open_platform
+from ladnn.platform import is_retraining, open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.registry.drift import Watch, log_check, watch_drift
 from ladnn.registry.summary import RetrainSummary
@@ -65,6 +65,10 @@ def look_for_drift(config: ExperimentConfig) -> Watch:
 @task(cache_policy=NO_CACHE)
 def weigh(config: ExperimentConfig, watch: Watch) -> Trigger:
     """Find out whether anything sets off a retrain."""
-    trigger = find_trigger(open_platform().store, config, watch)
+    platform = open_platform()
+    trigger = find_trigger(platform.store, config, watch)
+    if trigger.retrain and is_retraining(platform.settings):
+        waits = f"a retrain is running here, so it waits for the next look: {trigger.reason}"
+        trigger = trigger.model_copy(update={"retrain": False, "reason": waits})
     say(f"  retrain: {'yes' if trigger.retrain else 'no'}: {trigger.reason}")
     return trigger

@@ -78,3 +78,12 @@ def only_one_retrain(settings: Settings) -> Iterator[None]:
         except BlockingIOError as error:
             raise RetrainError(f"another retrain is running here (it holds {path}); wait for it to end") from error
         yield
+
+
+def is_retraining(settings: Settings) -> bool:
+    """Tell whether a retrain of this LADNN_HOME is running."""
+    try:
+        with only_one_retrain(settings):
+            return False
+    except RetrainError:
+        return True

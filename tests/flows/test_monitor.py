@@ -5,6 +5,9 @@ import shutil
 import pytest
 from ladnn_command import Home
 
+from ladnn.platform import only_one_retrain
+from ladnn.settings import read_settings
+
 
 @pytest.mark.slow
 def test_the_monitor_waits_until_enough_is_new_then_retrains_and_the_history_says_why(promoted, tmp_path):
@@ -18,6 +21,12 @@ def test_the_monitor_waits_until_enough_is_new_then_retrains_and_the_history_say
     assert (before.document["trigger"]["retrain"], before.document["retrain"]) == (False, None)
 
     assert home.run("phantoms", "--patients", 3, "--slices", 2, "--seed", 99).code == 0
+    with only_one_retrain(read_settings(dict(home.environment))):
+        meanwhile = home.run(*command)
+    assert meanwhile.code == 0, meanwhile.stderr
+    assert (meanwhile.document["trigger"]["retrain"], meanwhile.document["retrain"]) == (False, None)
+    assert meanwhile.document["trigger"]["reason"].startswith("a retrain is running here, so it waits")
+
     after = home.run(*command, "--set", "training.epochs=1")
     assert after.code == 0, after.stderr
     assert after.document["trigger"]["n_new_studies"] == 3

@@ -189,8 +189,6 @@ def open_bundle(folder: Path, trusted: TrustedKeys) -> Bundle:
         BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs; or
             the folder has another name.
     """
-    if not is_bundle_id(folder.name):
-        raise BundleError(f"{folder.name} is no bundle's id", f"name the folder as the bundle was named, {_BUNDLE}…")
     return _open(folder.name, lambda name: (folder / name).read_bytes(), trusted)
 
 
@@ -229,6 +227,8 @@ def _verified(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys
     """Return `bundle.json`, its signature and its signer; anyone can compute the digest in a name, but not a signature."""
     document = read(MANIFEST)
     if _bundle_id(document) != bundle_id:
+        if not is_bundle_id(bundle_id):
+            raise BundleError(f"{bundle_id} is no bundle's id", f"name the folder as the bundle was named, {_BUNDLE}…")
         raise BundleError(f"bundle.json of {bundle_id} was changed", _REMEDY)
     try:
         signature = read(SIGNATURE)

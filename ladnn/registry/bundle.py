@@ -186,8 +186,7 @@ def open_bundle(folder: Path, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from a folder that has its id for a name; a file that `bundle.json` does not name is not touched.
 
     Raises:
-        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs; or
-            the folder has another name.
+        BundleError: it is incomplete, changed, not signed by a trusted key, or does not reproduce its golden outputs.
     """
     return _open(folder.name, lambda name: (folder / name).read_bytes(), trusted)
 
@@ -227,9 +226,8 @@ def _verified(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys
     """Return `bundle.json`, its signature and its signer; anyone can compute the digest in a name, but not a signature."""
     document = read(MANIFEST)
     if _bundle_id(document) != bundle_id:
-        if not is_bundle_id(bundle_id):
-            raise BundleError(f"{bundle_id} is no bundle's id", f"name the folder as the bundle was named, {_BUNDLE}…")
-        raise BundleError(f"bundle.json of {bundle_id} was changed", _REMEDY)
+        remedy = _REMEDY if is_bundle_id(bundle_id) else f"{_REMEDY}, or name its folder by its id, {_BUNDLE}…"
+        raise BundleError(f"bundle.json of {bundle_id} was changed", remedy)
     try:
         signature = read(SIGNATURE)
     except _MISSING as error:

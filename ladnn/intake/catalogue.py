@@ -13,7 +13,7 @@ from ladnn.errors import ObjectNotFoundError
 from ladnn.intake.record import Outcome, Record
 from ladnn.prefetch import map_ahead
 from ladnn.store import ObjectStore, canonical_json, read_json, write_json_if_absent
-from ladnn.store.log import entry_key
+from ladnn.store.log import entry_key, entry_keys
 
 BATCHES = "catalogue/"
 _THREADS = 4
@@ -49,10 +49,14 @@ def read_outcomes(store: ObjectStore) -> Iterator[Outcome]:
 
 
 def read_batches(store: ObjectStore, after: int = 0) -> Iterator[tuple[int, Any]]:
-    """Yield number and raw document of the batches after a number."""
+    """Yield number and raw document of the batches after a number.
+
+    Raises:
+        StoreError: the catalogue has lost a batch that was not its last.
+    """
     if not store.exists(batch_key(after + 1)):
         return  # which is the rule, and quicker than to list
-    keys = store.list(BATCHES, start_after=batch_key(after))
+    keys = entry_keys(store, BATCHES, after)
     with ThreadPoolExecutor(_THREADS) as threads:
         yield from enumerate(map_ahead(threads, partial(read_json, store), keys, _THREADS), start=after + 1)
 

@@ -4,7 +4,7 @@ The object store is the truth and MLflow follows it. Each step looks first and c
 that is killed is finished by the next one. Training is not taken up: that is for `ladnn retrain`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 from pydantic import BaseModel, ConfigDict
@@ -63,9 +63,11 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     """
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
-    restored = _restore_records(store)
+    damaged: list[Item] = []
+    at_work: list[Item] = []
+    mended = _restore_records(store)
     if (lost := _lost_record(store)) is not None:  # what follows from half a log would be wrong
-        return Reconciled(mended=tuple(restored), needs_a_person=(lost,))
+        return Reconciled(mended=tuple(mended), needs_a_person=(lost,))
     tracking, trusted = open_tracking(settings), settings.trusted_keys()
     with ExitStack() as stack:
         try:
@@ -73,27 +75,30 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
             alone = True
         except RetrainError:
             alone = False
-        held = list(finish_held(store, tracking, trusted)) if alone else []
-        mended = restored
-        mended += [item.model_copy(update={"done": f"{item.done}; {FLOW_RUN_LATER}"}) for done, item in held if done]
-        damaged = [*_damaged_champion(store, trusted), *(item for done, item in held if not done)]
+        if alone:
+            _sort(_without_flow_run(finish_held(store, tracking, trusted)), mended, damaged)
+        damaged += _damaged_champion(store, trusted)
         damaged += _restore_versions(store, tracking, trusted, mended)
-        decided = list(finish_retrains(store, tracking, trusted)) if alone else []
-        mended += [item for done, item in decided if done]
-        damaged += [item for done, item in decided if not done]
-        mended += _drop_duplicates(store, tracking) if alone else []  # a new version is not named at once
+        if alone:  # a new version is not named at once
+            _sort(finish_retrains(store, tracking, trusted), mended, damaged)
+            mended += _drop_duplicates(store, tracking)
         mended += _aliases(store, tracking, damaged)
-        papers = list(tell_withdrawals(store, tracking, trusted)) if alone else []
-        mended += [item for done, item in papers if done]
-        damaged += [item for done, item in papers if not done]
-        runs = list(end_runs(store, tracking, alone=alone))
-        mended += [item for done, item in runs if done]
-        statuses = list(correct_statuses(store, tracking))
-        mended += [item for done, item in statuses if done]
-        damaged += [item for done, item in statuses if not done]
+        if alone:
+            _sort(tell_withdrawals(store, tracking, trusted), mended, damaged)
+        _sort(end_runs(store, tracking, alone=alone), mended, at_work)
+        _sort(correct_statuses(store, tracking), mended, damaged)
         mended += discard_checkpoints(store)
-    at_work = tuple(item for done, item in runs if not done)
-    return Reconciled(mended=tuple(mended), at_work=at_work, needs_a_person=tuple(damaged))
+    return Reconciled(mended=tuple(mended), at_work=tuple(at_work), needs_a_person=tuple(damaged))
+
+
+def _sort(found: Iterable[tuple[bool, Item]], done: list[Item], left: list[Item]) -> None:
+    for is_done, item in found:
+        (done if is_done else left).append(item)
+
+
+def _without_flow_run(held: Iterable[tuple[bool, Item]]) -> Iterator[tuple[bool, Item]]:
+    for is_done, item in held:
+        yield is_done, item.model_copy(update={"done": f"{item.done}; {FLOW_RUN_LATER}"}) if is_done else item
 
 
 def _lost_record(store: ObjectStore) -> Item | None:

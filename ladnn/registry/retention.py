@@ -30,7 +30,7 @@ def measure_retention(
     """Fill the 2 x 2 of models and test versions; the ledger counts the opening of the previous version, too.
 
     Patients that this retrain has looked at in the new version are used no further. Where the others of the previous
-    version have no budget left, or the champion's dataset version cannot be read, the table says so and stays empty.
+    version have no budget left, or what stands in the store of it cannot be read, the table says so and stays empty.
     """
     table = Retention(previous_version=None, new_version=version.test_version)
     try:
@@ -51,7 +51,7 @@ def measure_retention(
     except BudgetSpentError:
         return _unmeasured(table, f"the budget of test set {table.previous_version} is used up")
     except LadnnError as error:
-        return _unmeasured(table, f"the champion's dataset version cannot be read: {error}")
+        return _unmeasured(table, f"the champion's test version cannot be measured again: {error}")
     confidence = plan.config.evaluation.confidence
     measured = {
         "champion_previous": _auroc(earlier, before["champion"], confidence),

@@ -22,9 +22,9 @@ def append_entry(store: ObjectStore, prefix: str, make: Callable[[list[Any]], An
         StoreError: the log has lost a record, or other processes kept writing first.
     """
     for _ in range(_MOST_TRIES):
-        keys, number = _keys_and_next(store, prefix)
-        document = make([read_json(store, key) for key in keys])
-        if document is None or write_json_if_absent(store, entry_key(prefix, number), document):
+        before = list(read_entries(store, prefix))
+        document = make(before)
+        if document is None or write_json_if_absent(store, entry_key(prefix, len(before) + 1), document):
             return
     raise StoreError(f"other processes kept writing to {prefix} in {store.url} at the same time; run the command again")
 
@@ -35,35 +35,34 @@ def read_entries(store: ObjectStore, prefix: str) -> Iterator[Any]:
     Raises:
         StoreError: the log has lost a record that was not its last.
     """
-    keys, _ = _keys_and_next(store, prefix)
-    for key in keys:
+    for key in entry_keys(store, prefix):
         yield read_json(store, key)
+
+
+def entry_keys(store: ObjectStore, prefix: str, after: int = 0) -> Iterator[str]:
+    """Yield the keys of a log's entries after a number, in order.
+
+    Raises:
+        StoreError: the log has lost a record that was not its last.
+    """
+    number_of = re.compile(rf"{re.escape(prefix)}(\d{{8}})\.json")
+    expected = after + 1
+    for key in store.list(prefix, start_after=entry_key(prefix, after)):
+        if (found := number_of.fullmatch(key)) is None:
+            continue
+        number = int(found[1])
+        for passed_over in range(expected, number):
+            # A listing may pass over one that is written meanwhile, and show the next.
+            if not store.exists(entry_key(prefix, passed_over)):
+                raise _lost(store, prefix, passed_over)
+            yield entry_key(prefix, passed_over)
+        yield key
+        expected = number + 1
 
 
 def entry_key(prefix: str, number: int) -> str:
     """Key of a log's entry."""
     return f"{prefix}{number:08d}.json"
-
-
-def _keys_and_next(store: ObjectStore, prefix: str) -> tuple[list[str], int]:
-    """Return the keys of all entries, and the number of the next one.
-
-    Entries without a number, as the first ledger had them, come first: when numbers came, these went on from their count.
-    """
-    number_of = re.compile(rf"{re.escape(prefix)}(\d{{8}})\.json")
-    unnumbered, numbers = [], set()
-    for key in store.list(prefix):
-        if found := number_of.fullmatch(key):
-            numbers.add(int(found[1]))
-        else:
-            unnumbered.append(key)
-    first = min([len(unnumbered) + 1, *numbers])
-    last = max(numbers, default=len(unnumbered))
-    for number in range(first, last + 1):
-        # A listing may pass over one that is written meanwhile, and show the next.
-        if number not in numbers and not store.exists(entry_key(prefix, number)):
-            raise _lost(store, prefix, number)
-    return [*unnumbered, *(entry_key(prefix, number) for number in range(first, last + 1))], last + 1
 
 
 def _lost(store: ObjectStore, prefix: str, number: int) -> StoreError:

@@ -34,6 +34,15 @@ def test_batches_are_read_in_order_after_a_number(file_store: ObjectStore) -> No
     assert [o.contribution for o in read_outcomes(file_store)] == [f"c-{n}" for n in range(1, 13)]
 
 
+def test_a_lost_batch_is_told_before_a_later_one_takes_its_number(file_store: ObjectStore, tmp_path: Path) -> None:
+    for number in range(1, 4):
+        append_batch(file_store, number, [outcome(str(number))], {})
+    (tmp_path / "store" / "catalogue" / "00000002.json").unlink()
+
+    with pytest.raises(StoreError, match=r"has lost record 2; restore catalogue/00000002\.json from backup"):
+        list(read_batches(file_store))
+
+
 def test_a_report_is_found_again_by_its_record(file_store: ObjectStore) -> None:
     append_batch(
         file_store,

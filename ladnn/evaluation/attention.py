@@ -97,7 +97,7 @@ def attention_maps(
     chosen = heads.select(heads.labels if labels is None else labels)
     pieces = []
     for start in range(0, max(len(pixels), 1), batch_size):
-        maps = _seen(graph, chosen, pixels[start : start + batch_size])
+        _, maps = graph.logits_and_maps(pixels[start : start + batch_size])
         pieces.append(scale(grad_cam_plus_plus(chosen, maps)))
     return np.concatenate(pieces)
 
@@ -130,17 +130,17 @@ def fine_maps(
         BundleError: the network has no head for a label.
     """
     chosen = heads.select(heads.labels if labels is None else labels)
-    maps = _seen(graph, chosen, pixels[None])
-    weights = _weights(chosen, maps)[0]
-    _, n_channels, height, width = maps.shape
+    _, maps = graph.logits_and_maps(pixels[None])
+    weights, own = _weights(chosen, maps)[0], chosen.non_negative(maps)
+    _, n_channels, height, width = own.shape
     rows, columns = (_shifts(fineness, len(pixels) / n_cells) for n_cells in (height, width))
-    summed = {(0, 0): weights @ maps[0].reshape(n_channels, -1).astype(np.float64)}
+    summed = {(0, 0): weights @ own[0].reshape(n_channels, -1).astype(np.float64)}
     fine = np.empty((len(chosen.labels), height, fineness, width, fineness))
     for row, down in enumerate(rows):
         missing = [right for right in dict.fromkeys(columns) if (down, right) not in summed]
         if missing:
-            shifted = _seen(graph, chosen, np.stack([_shift(pixels, down, right) for right in missing]))
-            for right, of_shift in zip(missing, shifted, strict=True):
+            _, shifted = graph.logits_and_maps(np.stack([_shift(pixels, down, right) for right in missing]))
+            for right, of_shift in zip(missing, chosen.non_negative(shifted), strict=True):
                 summed[down, right] = weights @ of_shift.reshape(n_channels, -1).astype(np.float64)
         for column, right in enumerate(columns):
             fine[:, :, row, :, column] = summed[down, right].reshape(-1, height, width)
@@ -148,11 +148,6 @@ def fine_maps(
     if fineness > 1:
         positive = gaussian_filter(positive, _SMOOTHING_CELLS * fineness, axes=(1, 2), mode="nearest")
     return scale(positive)
-
-
-def _seen(graph: InferenceGraph, heads: Heads, pixels: Pixels) -> Maps:
-    _, maps = graph.logits_and_maps(pixels)
-    return heads.non_negative(maps)
 
 
 def _shifts(fineness: int, cell_px: float) -> list[int]:
@@ -172,20 +167,22 @@ def grad_cam_plus_plus(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.fl
 
     Args:
         heads: of L labels.
-        maps: that they see, made `non_negative`, (N, C, h, w).
+        maps: of the graph, (N, C, h, w).
 
     Returns:
         float64 (N, L, h, w), not scaled.
     """
-    n, n_channels, height, width = maps.shape
-    summed = _weights(heads, maps) @ maps.reshape(n, n_channels, height * width).astype(np.float64)
+    seen = heads.non_negative(maps)
+    n, n_channels, height, width = seen.shape
+    summed = _weights(heads, maps) @ seen.reshape(n, n_channels, height * width).astype(np.float64)
     positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(*summed.shape[:2], height, width)
     return positive
 
 
 def _weights(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return `channel_weights` (N, L, C), a label at a time: the gradients of all of them may take gigabytes."""
-    each = [channel_weights(maps, heads.select([label]).gradients(maps)) for label in heads.labels]
+    seen = heads.non_negative(maps)
+    each = [channel_weights(seen, heads.select([label]).gradients(maps)) for label in heads.labels]
     return np.concatenate(each, axis=1)
 
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load as load_tensors
 
 from ladnn.errors import BundleError
 from ladnn.labels import DIAGNOSIS, LABELS
-from ladnn.model.regions import VARIANCE_FLOOR, middle_columns
+from ladnn.model.regions import N_REGIONS, VARIANCE_FLOOR
 
 _VGG_POOL = 7
 """Side of the grid that VGG's adaptive average pooling leaves (torchvision.models.vgg)."""
@@ -32,9 +32,9 @@ class Heads:
 
     Attributes:
         labels: label of each row of `weight`.
-        weight: float32 (L, E); for statistics of the maps, per unit of each, (L, 4 C).
+        weight: float32 (L, E); for statistics of the maps, per unit of each, (L, 6 C).
         layers: fully connected layers, first to last; empty where the maps are pooled alone.
-        of_statistics: the heads see means and standard deviations of the maps' middle and sides.
+        of_statistics: the heads see weighted means and standard deviations of the maps, whose last channels are the weights.
     """
 
     labels: tuple[str, ...]
@@ -82,17 +82,22 @@ class Heads:
         return replace(self, labels=tuple(labels), weight=self.weight[rows])
 
     def non_negative(self, maps: Floats) -> Floats:
-        """Return maps (N, C, h, w) as attention weighs them; of two signs what is above 0, then what is below, (N, 2 C, h, w).
+        """Return what attention weighs of a graph's maps (N, C, h, w).
 
-        Grad-CAM++ presumes maps that follow a ReLU: a place where a map is low would be one that it says nothing of.
+        Of statistics these are the C - 3 maps before the regions' weights, and they have two signs: what is above 0, then
+        what is below, (N, 2 (C - 3), h, w). Grad-CAM++ presumes maps that follow a ReLU: a place where a map is low would
+        be one that it says nothing of.
         """
-        return np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=1) if self.of_statistics else maps
+        if not self.of_statistics:
+            return maps
+        values = maps[:, :-N_REGIONS]
+        return np.concatenate([np.maximum(values, 0), np.maximum(-values, 0)], axis=1)
 
     def gradients(self, maps: Floats) -> NDArray[np.float64]:
-        """Return the derivative of each logit with respect to `non_negative` maps (N, C, h, w).
+        """Return the derivative of each logit with respect to what is `non_negative` of a graph's maps (N, C, h, w).
 
         An average and a linear head have the same one everywhere, weight / (h * w): it comes as (1, L, C, 1, 1). Of
-        deviations and of fully connected layers it is (N, L, C, h, w).
+        deviations and of fully connected layers it is (N, L, C or 2 (C - 3), h, w).
         """
         height, width = maps.shape[2:]
         if self.of_statistics:
@@ -108,23 +113,21 @@ class Heads:
         return gradients
 
     def _gradient_of_statistics(self, maps: Floats) -> NDArray[np.float64]:
-        """A value moves the mean of the n of its region by 1 / n, and their deviation by its own, in deviations, / n."""
-        above, below = np.split(maps, 2, axis=1)
-        values, n_channels = above - below, maps.shape[1] // 2
-        if self.weight.shape[1] != 4 * n_channels:
+        """A value of weight w moves its region's mean by w, and the deviation by its own, in deviations, times w."""
+        values, regions = maps[:, :-N_REGIONS], maps[:, -N_REGIONS:].astype(np.float64)
+        n_statistics = 2 * N_REGIONS * values.shape[1]
+        if self.weight.shape[1] != n_statistics:
             raise BundleError(
-                f"the heads weigh {self.weight.shape[1]} statistics, the maps have {4 * n_channels}; graph and weights "
+                f"the heads weigh {self.weight.shape[1]} statistics, the maps have {n_statistics}; graph and weights "
                 "belong to different versions of ladnn: train again"
             )
-        gradient = np.empty((len(values), len(self.labels), *values.shape[1:]))
-        weights = np.split(self.weight.astype(np.float64), 2, axis=1)
-        for columns, weight in zip(_regions(values.shape[3]), weights, strict=True):
+        gradient = np.zeros((len(values), len(self.labels), *values.shape[1:]))
+        weights = np.split(self.weight.astype(np.float64), N_REGIONS, axis=1)
+        for region, weight in zip(np.split(regions, N_REGIONS, axis=1), weights, strict=True):
             of_mean, of_deviation = np.split(weight[None, :, :, None, None], 2, axis=2)
-            own = values[..., columns]
-            own = own - own.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
-            deviation = np.sqrt(np.square(own).mean(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
-            n_values = own.shape[2] * own.shape[3]
-            gradient[..., columns] = (of_mean + of_deviation * (own / deviation)[:, None]) / n_values
+            own = values - (values * region).sum(axis=(2, 3), keepdims=True)
+            deviation = np.sqrt((np.square(own) * region).sum(axis=(2, 3), keepdims=True) + VARIANCE_FLOOR)
+            gradient += region[:, None] * (of_mean + of_deviation * (own / deviation)[:, None])
         return np.concatenate([gradient, -gradient], axis=2)
 
     def _gradient_of_input(self, inputs: Floats) -> Floats:
@@ -138,13 +141,6 @@ class Heads:
             gradient = (gradient * passes[:, None, :]) @ layer.weight
         result: Floats = gradient
         return result
-
-
-def _regions(width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which columns of a map lie in its middle, and which at its sides."""
-    columns = np.arange(width)
-    middle = columns[middle_columns(width)]
-    return middle, np.setdiff1d(columns, middle)
 
 
 def _pooling(size: int) -> NDArray[np.float64]:

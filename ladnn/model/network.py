@@ -13,7 +13,7 @@ from ladnn.config import Variant
 from ladnn.config_training import TrainingConfig
 from ladnn.labels import LESIONS
 from ladnn.model.backbones import backbone
-from ladnn.model.pooling import Embedding, StatisticsPooling
+from ladnn.model.pooling import Embedding, StatisticsPooling, with_regions
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.model.weights import WeightsSource
 
@@ -90,9 +90,14 @@ class LADNN(nn.Module):
         return self
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
-        """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels."""
+        """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels; with regions for statistics."""
         maps: Tensor = self.features(self.normalise(pixels))
-        return maps
+        return with_regions(maps, self.density(pixels)) if isinstance(self.embedding, StatisticsPooling) else maps
+
+    def density(self, pixels: Tensor) -> Tensor:
+        """Return float (B, S, S), 0 as lung air to 1 as soft tissue, of uint8 (B, S, S) pixels."""
+        air, tissue = self.preprocessing.air_and_tissue()
+        return ((pixels.float() - air) / (tissue - air)).clamp(0, 1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return the backbone's input, float (B, 3, S, S), of uint8 (B, S, S) pixels."""

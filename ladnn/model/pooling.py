@@ -1,14 +1,16 @@
 """What becomes of feature maps before the heads: means, fully connected layers, or statistics of regions."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, dropout, relu
 
-from ladnn.model.regions import VARIANCE_FLOOR, middle_columns
+from ladnn.model.regions import N_REGIONS, VARIANCE_FLOOR
 
 _POOLED_SIDE = 7  # of torchvision's average pooling before fully connected layers
+_LEAST_WEIGHT = 1e-4  # of a cell beside the middle: a slice need not show lung
 _LEAST_SPREAD = 1e-3  # of a statistic that is the same in all slices
 
 
@@ -43,12 +45,11 @@ class FullyConnected(nn.ModuleList):
 
 
 class StatisticsPooling(nn.Module):
-    """Statistics of each map's middle and sides, shifted and scaled to mean 0 and deviation 1 over training slices.
+    """Statistics of each map in three regions, shifted and scaled to mean 0 and deviation 1 over training slices.
 
     A lesion is a small part of a slice: it moves a map's deviation more than its mean (pooling of both, over the frames
     of speech: Snyder, Garcia-Romero, Povey, Khudanpur, Interspeech 2017, doi:10.21437/Interspeech.2017-620, section
-    2.2). The lungs lie at the sides, the mediastinum in the middle: taken apart, what it looks like does not blur what
-    the lungs look like, and is what they are compared with.
+    2.2). The regions are those of `region_weights`.
     """
 
     centre: Tensor
@@ -57,17 +58,17 @@ class StatisticsPooling(nn.Module):
     def __init__(self, n_channels: int) -> None:
         """Pool so many maps; until it is fitted, their statistics stay as they are."""
         super().__init__()
-        self.n_features = 4 * n_channels
+        self.n_features = 2 * N_REGIONS * n_channels
         self.register_buffer("centre", torch.zeros(self.n_features))
         self.register_buffer("spread", torch.ones(self.n_features))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return float (B, 4 C) of maps (B, C, h, w), in the order of `statistics`."""
+        """Return float (B, 6 C) of maps with regions (B, C + 3, h, w), in the order of `statistics`."""
         return (statistics(maps) - self.centre) / self.spread
 
     @torch.no_grad()
     def fit(self, found: Tensor) -> None:
-        """Take centre and spread from the `statistics` (N, 4 C) of slices, of a network in evaluation mode.
+        """Take centre and spread from the `statistics` (N, 6 C) of slices, of a network in evaluation mode.
 
         They stay while the network learns, so that no slice's logits depend on the others of its batch.
         """
@@ -80,18 +81,59 @@ Embedding = AveragePooling | FullyConnected | StatisticsPooling
 
 
 def statistics(maps: Tensor) -> Tensor:
-    """Return means and standard deviations of maps (B, C, h, w): of their middle columns, then of those beside.
+    """Return weighted means and standard deviations of maps that `with_regions` made, (B, C + 3, h, w).
 
     Returns:
-        float (B, 4 C): means and deviations of the middle, means and deviations of the sides.
+        float (B, 6 C): of each region the means of all maps, then their deviations.
     """
-    if maps.dtype in (torch.float16, torch.bfloat16):
-        maps = maps.float()  # in which a variance next to a large mean would be lost
-    middle = middle_columns(maps.shape[3])
-    sides = torch.cat([maps[..., : middle.start], maps[..., middle.stop :]], dim=3)
-    return torch.cat([*_moments(maps[..., middle]), *_moments(sides)], dim=1)
+    with torch.autocast(maps.device.type, enabled=False):  # in which a variance next to a large mean would be lost
+        maps = maps if maps.dtype == torch.float64 else maps.float()
+        values, weights = maps[:, :-N_REGIONS].flatten(2), maps[:, -N_REGIONS:].flatten(2).transpose(1, 2)
+        middle = values.mean(dim=2, keepdim=True)
+        values = values - middle  # for the same reason
+        means, squares = values @ weights, values.square() @ weights
+        deviations = ((squares - means.square()).clamp(min=0) + VARIANCE_FLOOR).sqrt()
+        return torch.stack([means + middle, deviations]).permute(1, 3, 0, 2).flatten(1)
 
 
-def _moments(region: Tensor) -> tuple[Tensor, Tensor]:
-    variance, mean = torch.var_mean(region, dim=(2, 3), correction=0)
-    return mean, (variance + VARIANCE_FLOOR).sqrt()
+def with_regions(maps: Tensor, density: Tensor) -> Tensor:
+    """Lay the weights of the regions behind maps (B, C, h, w): (B, C + 3, h, w)."""
+    return torch.cat([maps, region_weights(density, maps.shape[2], maps.shape[3])], dim=1)
+
+
+def region_weights(density: Tensor, height: int, width: int) -> Tensor:
+    """Return how much each cell of a map counts in each region.
+
+    The mediastinum lies in the middle third of the columns, the lungs beside it: taken apart, what the one looks like
+    does not blur what the others look like, and is what they are compared with. Beside the middle a cell of mean density
+    t counts (1 - t)^2 as lung that holds air, and t^2 (1 - t) as lung that is nearly solid, which leaves the chest wall
+    out of both. Chosen by cross-validation (DECISIONS.md).
+
+    Args:
+        density: of each pixel, 0 as lung air to 1 as soft tissue, float (B, S, S).
+        height: of the maps.
+        width: of the maps.
+
+    Returns:
+        float (B, 3, height, width): middle, air-filled and dense; each sums to 1.
+    """
+    cells = adaptive_avg_pool2d(density[:, None], (height, width))
+    middle = torch.zeros(width, device=density.device)
+    middle[middle_columns(width)] = 1
+    beside = 1 - middle
+    air, dense = (1 - cells).square(), cells.square() * (1 - cells)
+    weights = [middle.expand_as(cells), beside * (air + _LEAST_WEIGHT), beside * (dense + _LEAST_WEIGHT)]
+    joined = torch.cat(weights, dim=1)
+    return joined / joined.sum(dim=(2, 3), keepdim=True)
+
+
+def middle_columns(width: int) -> slice:
+    """Return which of a map's columns have their centre in the middle third, where the mediastinum lies.
+
+    Raises:
+        ValueError: there are fewer than three columns, of which none need lie there.
+    """
+    if width < 3:
+        raise ValueError(f"maps of {width} columns have no middle; take a larger training.size_px")
+    first = math.ceil(width / 3 - 0.5)
+    return slice(first, width - first)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ladnn.config_training import Gamma
-from ladnn.dataset.canonical_form import Framing
+from ladnn.dataset.canonical_form import CanonicalForm, Framing
 from ladnn.errors import DatasetError
 
 
@@ -31,6 +31,11 @@ class Preprocessing(Framing):
         grey = np.arange(256)[:, None] / 255
         shown: npt.NDArray[np.float64] = (255 * grey ** np.array(self.gamma) - self.mean) / self.std
         return shown.astype(np.float32)
+
+    def air_and_tissue(self) -> tuple[int, int]:
+        """Return the grey levels of lung air and soft tissue; without a form, which alone sets them, those it would set."""
+        form = self.form or CanonicalForm()
+        return form.air_grey, form.tissue_grey
 
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Bring a slice to the network's square.

@@ -29,8 +29,9 @@ from ladnn.labels import LABELS
 from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import LADNN, build_network
-from ladnn.model.pooling import StatisticsPooling
+from ladnn.model.pooling import StatisticsPooling, with_regions
 from ladnn.model.preprocessing import Preprocessing
+from ladnn.model.regions import N_REGIONS
 from ladnn.model.weights import WeightsSource
 from ladnn.phantoms.study import generate_study
 
@@ -62,28 +63,27 @@ def _slices(preprocessing: Preprocessing, n: int) -> np.ndarray:
 class _OfMaps(nn.Module):
     """The network behind a layer that the reference can hook: the maps, those of both signs taken apart."""
 
-    def __init__(self, network: LADNN) -> None:
+    def __init__(self, network: LADNN, pixels: Tensor) -> None:
         super().__init__()
         self.network, self.maps = network, nn.Identity()
-        self.of_two_signs = isinstance(network.embedding, StatisticsPooling)
+        self.of_two_signs, self.density = isinstance(network.embedding, StatisticsPooling), network.density(pixels)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.network.features(images)
         if not self.of_two_signs:
             return self.network.classify(self.maps(maps))
         above, below = self.maps(torch.cat([maps.relu(), (-maps).relu()], 1)).chunk(2, 1)
-        return self.network.classify(above - below)
+        return self.network.classify(with_regions(above - below, self.density))
 
 
 @contextmanager
-def _reference(network: LADNN) -> Iterator[Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]]:
-    """Yield what returns the reference's unscaled maps and those that it scaled to the slices' size."""
+def _reference(network: LADNN, pixels: np.ndarray) -> Iterator[Callable[[int], tuple[np.ndarray, np.ndarray]]]:
+    """Yield what returns the reference's unscaled maps of an output and those that it scaled to the slices' size."""
     cam_module = pytest.importorskip("pytorch_grad_cam", reason="the package grad-cam is a development dependency")
-    whole = _OfMaps(network)
+    whole, images = _OfMaps(network, torch.from_numpy(pixels)), network.normalise(torch.from_numpy(pixels))
     with cam_module.GradCAMPlusPlus(whole, [whole.maps]) as cam:
 
-        def maps(pixels: np.ndarray, output: int) -> tuple[np.ndarray, np.ndarray]:
-            images = network.normalise(torch.from_numpy(pixels))
+        def maps(output: int) -> tuple[np.ndarray, np.ndarray]:
             scaled = cam(images, [lambda logits: logits[output]] * len(pixels))
             watched = cam.activations_and_grads
             activations, gradients = watched.activations[0].numpy(), watched.gradients[0].numpy()
@@ -106,12 +106,12 @@ def test_maps_equal_those_of_an_independent_implementation(backbone: str, poolin
     pixels = _slices(network.preprocessing, 3)
 
     maps = attention_maps(source.graph, source.heads, pixels)
-    ours = grad_cam_plus_plus(source.heads, source.heads.non_negative(source.graph.logits_and_maps(pixels)[1]))
+    ours = grad_cam_plus_plus(source.heads, source.graph.logits_and_maps(pixels)[1])
 
     assert maps.shape == (3, len(LABELS), *source.graph.maps_shape[1:])
-    with _reference(network) as reference:
+    with _reference(network, pixels) as reference:
         for output in range(len(LABELS)):
-            unscaled, scaled = reference(pixels, output)
+            unscaled, scaled = reference(output)
             np.testing.assert_allclose(ours[:, output], unscaled, atol=1e-4 * unscaled.max())
             upsampled = np.stack([upsample(map_, SIZE_PX, SIZE_PX) for map_ in maps[:, output]])
             assert scaled.max() > 0.9  # the comparison is not one of empty maps
@@ -202,9 +202,8 @@ def test_a_map_lies_on_the_part_of_the_picture_that_the_network_saw() -> None:
 
 def test_heads_of_other_statistics_than_the_maps_are_refused() -> None:
     heads = Heads(("covid",), np.ones((1, 2 * 3), np.float32), of_statistics=True)
-    maps = heads.non_negative(np.ones((1, 3, 4, 4), np.float32))
-    with pytest.raises(BundleError, match="weigh 6 statistics, the maps have 12"):
-        heads.gradients(maps)
+    with pytest.raises(BundleError, match="weigh 6 statistics, the maps have 18"):
+        heads.gradients(np.ones((1, 3 + N_REGIONS, 4, 4), np.float32))
 
 
 def test_no_slices_have_no_maps() -> None:

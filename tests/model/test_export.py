@@ -18,6 +18,7 @@ from ladnn.model.backbones import BACKBONES
 from ladnn.model.export import export_onnx, load_safetensors, weights_to_safetensors
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.network import build_network
+from ladnn.model.regions import N_REGIONS
 from ladnn.model.weights import WeightsSource
 
 
@@ -50,7 +51,7 @@ def test_every_backbone_is_exported_with_its_maps_and_always_the_same(name, pool
     np.testing.assert_allclose(maps, expected.numpy(), atol=1e-4 * float(expected.abs().max()))
     assert (graph.size_px, graph.n_outputs) == (BACKBONES[name].preprocessing.size_px, 6)
     stages, channels = BACKBONES[name].stages, BACKBONES[name].n_channels
-    assert graph.maps_shape[0] == (sum(stages.values()) if pooling == "statistics" else channels)
+    assert graph.maps_shape[0] == (sum(stages.values()) + N_REGIONS if pooling == "statistics" else channels)
     if name in {"vgg16", "densenet121", "efficientnet_b0"}:
         assert hashlib.sha256(export_onnx(network)).digest() == hashlib.sha256(data).digest()
 

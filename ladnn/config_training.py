@@ -66,7 +66,7 @@ class TrainingConfig(Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Drop-out before the heads."""
     pooling: Literal["average", "statistics"] = "average"
-    """What heads see: means of the last maps, or statistics by region of maps from the middle on."""
+    """What heads see: means of the last maps, or statistics, by regions of the canonical form, of maps from the middle on."""
     head_penalty: float = Field(default=0.03, gt=0)
     """Heads of statistics start as logistic regressions: half of this times their squared weights adds to their mean loss."""
     size_px: int | None = Field(default=None, ge=64, le=1024, multiple_of=32)

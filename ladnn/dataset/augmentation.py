@@ -55,10 +55,10 @@ def vary(pixels: Tensor, variations: Tensor) -> Tensor:
         variations: of `draw_variations`, float32 (B, 9), on the same device.
 
     Returns:
-        uint8 (B, S, S); black where the map reaches beyond the slice.
+        uint8 (B, S, S); where the map reaches beyond the slice, the edge goes on: black would be taken for air.
     """
     grid = _affine_grid(variations[:, :_N_AFFINE], pixels.shape[-1])
-    moved = grid_sample(pixels.float().unsqueeze(1), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = grid_sample(pixels.float().unsqueeze(1), grid, mode="bilinear", padding_mode="border", align_corners=False)
     grey = moved.flatten(1)
     tones = _tones(grey.mean(1, keepdim=True) / 255, variations[:, _N_AFFINE:])
     varied: Tensor = tones.gather(1, grey.round_().long()).view_as(pixels)

@@ -32,7 +32,7 @@ class Heads:
 
     Attributes:
         labels: label of each row of `weight`.
-        weight: float32 (L, E); for statistics of the maps, per unit of each, (L, 6 C).
+        weight: float32 (L, E); for statistics of maps, six of each but the last three, per unit of the statistic.
         layers: fully connected layers, first to last; empty where the maps are pooled alone.
         of_statistics: the heads see weighted means and standard deviations of the maps, whose last channels are the weights.
     """
@@ -119,7 +119,7 @@ class Heads:
         if self.weight.shape[1] != n_statistics:
             raise BundleError(
                 f"the heads weigh {self.weight.shape[1]} statistics, the maps have {n_statistics}; graph and weights "
-                "belong to different versions of ladnn: train again"
+                "do not belong together, or another version of ladnn trained them: train again"
             )
         gradient = np.zeros((len(values), len(self.labels), *values.shape[1:]))
         weights = np.split(self.weight.astype(np.float64), N_REGIONS, axis=1)

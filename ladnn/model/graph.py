@@ -84,7 +84,7 @@ class InferenceGraph:
             batch_size: as in `logits`.
 
         Returns:
-            The logits, and the maps that the heads see, float32 (N, *maps_shape), which take hundreds of kilobytes a
+            The logits, and the maps that the heads see, with the weights of regions, if any, float32 (N, *maps_shape), which take hundreds of kilobytes a
             slice, or megabytes.
 
         Raises:

@@ -90,7 +90,10 @@ class LADNN(nn.Module):
         return self
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
-        """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels; with regions for statistics."""
+        """Return the maps that the heads see, float (B, C, h, w), of uint8 (B, S, S) pixels.
+
+        Where their statistics are pooled, the last three are the weights of the regions.
+        """
         maps: Tensor = self.features(self.normalise(pixels))
         return with_regions(maps, self.density(pixels)) if isinstance(self.embedding, StatisticsPooling) else maps
 

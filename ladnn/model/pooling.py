@@ -86,11 +86,11 @@ def statistics(maps: Tensor) -> Tensor:
     Returns:
         float (B, 6 C): of each region the means of all maps, then their deviations.
     """
-    with torch.autocast(maps.device.type, enabled=False):  # in which a variance next to a large mean would be lost
+    with torch.autocast(maps.device.type, enabled=False):  # half precision would lose a variance next to a large mean
         maps = maps if maps.dtype == torch.float64 else maps.float()
         values, weights = maps[:, :-N_REGIONS].flatten(2), maps[:, -N_REGIONS:].flatten(2).transpose(1, 2)
         middle = values.mean(dim=2, keepdim=True)
-        values = values - middle  # for the same reason
+        values = values - middle  # a variance is the difference of two squares, which had better be small
         means, squares = values @ weights, values.square() @ weights
         deviations = ((squares - means.square()).clamp(min=0) + VARIANCE_FLOOR).sqrt()
         return torch.stack([means + middle, deviations]).permute(1, 3, 0, 2).flatten(1)

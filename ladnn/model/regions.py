@@ -1,4 +1,4 @@
-"""Where the statistics of a slice's maps are taken: what the network, in torch, and attention, in numpy, share."""
+"""What pooling of statistics, in torch, and attention, in numpy, must agree on."""
 
 N_REGIONS = 3
 """Regions whose weights are the last channels of the maps that such heads see: middle, air-filled lung, dense lung."""

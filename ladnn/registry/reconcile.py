@@ -75,23 +75,23 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
             alone = True
         except RetrainError:
             alone = False
-        if alone:
-            _sort(_without_flow_run(finish_held(store, tracking, trusted)), mended, damaged)
         damaged += _damaged_champion(store, trusted)
+        if alone:
+            _divide(_without_flow_run(finish_held(store, tracking, trusted)), mended, damaged)
         damaged += _restore_versions(store, tracking, trusted, mended)
-        if alone:  # a new version is not named at once
-            _sort(finish_retrains(store, tracking, trusted), mended, damaged)
-            mended += _drop_duplicates(store, tracking)
+        if alone:
+            _divide(finish_retrains(store, tracking, trusted), mended, damaged)
+            mended += _drop_duplicates(store, tracking)  # alone, since a new version is not named at once
         mended += _aliases(store, tracking, damaged)
         if alone:
-            _sort(tell_withdrawals(store, tracking, trusted), mended, damaged)
-        _sort(end_runs(store, tracking, alone=alone), mended, at_work)
-        _sort(correct_statuses(store, tracking), mended, damaged)
+            _divide(tell_withdrawals(store, tracking, trusted), mended, damaged)
+        _divide(end_runs(store, tracking, alone=alone), mended, at_work)
+        _divide(correct_statuses(store, tracking), mended, damaged)
         mended += discard_checkpoints(store)
     return Reconciled(mended=tuple(mended), at_work=tuple(at_work), needs_a_person=tuple(damaged))
 
 
-def _sort(found: Iterable[tuple[bool, Item]], done: list[Item], left: list[Item]) -> None:
+def _divide(found: Iterable[tuple[bool, Item]], done: list[Item], left: list[Item]) -> None:
     for is_done, item in found:
         (done if is_done else left).append(item)
 

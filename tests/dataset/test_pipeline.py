@@ -58,7 +58,7 @@ def test_a_variation_is_torch_s_affine_map_then_contrast_brightness_and_gamma():
     pixels = torch.from_numpy(_part(16, 40).pixels)
     variations = draw_variations(16, Augmentation(), torch.Generator().manual_seed(3))
     grid = affine_grid(variations[:, :6].view(-1, 2, 3), [16, 1, 40, 40], align_corners=False)
-    moved = grid_sample(pixels.double().unsqueeze(1), grid.double(), align_corners=False)
+    moved = grid_sample(pixels.double().unsqueeze(1), grid.double(), padding_mode="border", align_corners=False)
     contrast, brightness, gamma = variations[:, 6:].double().T.reshape(3, -1, 1, 1, 1)
     centre = moved.mean((1, 2, 3), keepdim=True) / 255
     expected = ((moved.round() / 255 - centre) * contrast + centre + brightness).clamp(0, 1).pow(gamma) * 255
@@ -76,6 +76,11 @@ def test_augmentation_leaves_the_source_alone_and_keeps_the_subject_in_view():
     assert bool((result[:, 20:28, 20:28].float().mean(dim=(1, 2)) > 120).all())
     areas = (result > result.amax(dim=(1, 2), keepdim=True) / 2).float().sum(dim=(1, 2)) / 16**2
     assert 0.55 < float(areas.min()) < 0.85 < 1.15 < float(areas.max()) < 1.6
+
+
+def test_beyond_a_slice_there_is_more_of_its_edge_and_no_air():
+    pixels = torch.full((64, 48, 48), 200, dtype=torch.uint8)
+    assert torch.equal(_varied(pixels, Augmentation(contrast=0, brightness=0, gamma=0)), pixels)
 
 
 def test_about_half_of_the_slices_are_mirrored():

@@ -34,13 +34,14 @@ def test_batches_are_read_in_order_after_a_number(file_store: ObjectStore) -> No
     assert [o.contribution for o in read_outcomes(file_store)] == [f"c-{n}" for n in range(1, 13)]
 
 
-def test_a_lost_batch_is_told_before_a_later_one_takes_its_number(file_store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lost", "after"), [(1, 0), (2, 0), (2, 1)])
+def test_a_lost_batch_is_told(file_store: ObjectStore, tmp_path: Path, lost: int, after: int) -> None:
     for number in range(1, 4):
         append_batch(file_store, number, [outcome(str(number))], {})
-    (tmp_path / "store" / "catalogue" / "00000002.json").unlink()
+    (tmp_path / "store" / "catalogue" / f"0000000{lost}.json").unlink()
 
-    with pytest.raises(StoreError, match=r"has lost record 2; restore catalogue/00000002\.json from backup"):
-        list(read_batches(file_store))
+    with pytest.raises(StoreError, match=rf"has lost record {lost}; restore catalogue/0000000{lost}\.json from backup"):
+        list(read_batches(file_store, after))
 
 
 def test_a_report_is_found_again_by_its_record(file_store: ObjectStore) -> None:

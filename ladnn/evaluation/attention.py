@@ -131,7 +131,8 @@ def fine_maps(
     """
     chosen = heads.select(heads.labels if labels is None else labels)
     _, maps = graph.logits_and_maps(pixels[None])
-    weights, own = _weights(chosen, maps)[0], chosen.non_negative(maps)
+    own = chosen.non_negative(maps)
+    weights = _weights(chosen, maps, own)[0]
     _, n_channels, height, width = own.shape
     rows, columns = (_shifts(fineness, len(pixels) / n_cells) for n_cells in (height, width))
     summed = {(0, 0): weights @ own[0].reshape(n_channels, -1).astype(np.float64)}
@@ -174,14 +175,16 @@ def grad_cam_plus_plus(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.fl
     """
     seen = heads.non_negative(maps)
     n, n_channels, height, width = seen.shape
-    summed = _weights(heads, maps) @ seen.reshape(n, n_channels, height * width).astype(np.float64)
+    summed = _weights(heads, maps, seen) @ seen.reshape(n, n_channels, height * width).astype(np.float64)
     positive: NDArray[np.float64] = np.maximum(summed, 0).reshape(*summed.shape[:2], height, width)
     return positive
 
 
-def _weights(heads: Heads, maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return `channel_weights` (N, L, C), a label at a time: the gradients of all of them may take gigabytes."""
-    seen = heads.non_negative(maps)
+def _weights(heads: Heads, maps: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return `channel_weights` (N, L, C) of what is seen of maps.
+
+    It goes by one label at a time: the gradients of all of them may take gigabytes.
+    """
     each = [channel_weights(seen, heads.select([label]).gradients(maps)) for label in heads.labels]
     return np.concatenate(each, axis=1)
 

@@ -84,8 +84,8 @@ class InferenceGraph:
             batch_size: as in `logits`.
 
         Returns:
-            The logits, and the maps that the heads see, with the weights of regions, if any, float32 (N, *maps_shape), which take hundreds of kilobytes a
-            slice, or megabytes.
+            The logits, and the maps that the heads see, with the weights of regions, if any, float32 (N, *maps_shape),
+            which take hundreds of kilobytes a slice, or megabytes.
 
         Raises:
             BundleError: the slices have another type or size than the graph.

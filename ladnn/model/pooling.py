@@ -89,11 +89,11 @@ def statistics(maps: Tensor) -> Tensor:
     with torch.autocast(maps.device.type, enabled=False):  # half precision would lose a variance next to a large mean
         maps = maps if maps.dtype == torch.float64 else maps.float()
         values, weights = maps[:, :-N_REGIONS].flatten(2), maps[:, -N_REGIONS:].flatten(2).transpose(1, 2)
-        middle = values.mean(dim=2, keepdim=True)
-        values = values - middle  # a variance is the difference of two squares, which had better be small
+        overall = values.mean(dim=2, keepdim=True)
+        values = values - overall  # a variance is the difference of two squares, which had better be small
         means, squares = values @ weights, values.square() @ weights
         deviations = ((squares - means.square()).clamp(min=0) + VARIANCE_FLOOR).sqrt()
-        return torch.stack([means + middle, deviations]).permute(1, 3, 0, 2).flatten(1)
+        return torch.stack([means + overall, deviations]).permute(1, 3, 0, 2).flatten(1)
 
 
 def with_regions(maps: Tensor, density: Tensor) -> Tensor:

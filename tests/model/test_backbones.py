@@ -16,7 +16,7 @@ from ladnn.config_training import TrainingConfig
 from ladnn.errors import ConfigError
 from ladnn.model.backbones import BACKBONES, backbone
 from ladnn.model.network import LADNN, build_network
-from ladnn.model.pooling import FullyConnected
+from ladnn.model.pooling import FullyConnected, statistics, with_regions
 from ladnn.model.weights import WeightsSource
 
 LITE = [name for name in BACKBONES if "lite" in name]
@@ -78,13 +78,21 @@ def test_stages_are_the_maps_of_the_layers_that_they_name(name):
     for layer in entry.stages:
         whole.layers[layer].register_forward_hook(lambda _, __, maps, layer=layer: seen.update({layer: maps.clone()}))
     with torch.no_grad():
-        with_lively_statistics(whole.features)(images(96))
+        with_lively_statistics(whole.features)(images(96))  # maps of 3, 6, 12 columns have the same middle third
         joined = with_lively_statistics(cut.stages(entry.stages))(images(96))
     parts = joined.split(list(entry.stages.values()), dim=1)
     for (layer, maps), part in zip(seen.items(), parts, strict=True):
         assert maps.shape[1] == entry.stages[layer]
         times = joined.shape[2] // maps.shape[2]
         torch.testing.assert_close(part, maps.repeat_interleave(times, 2).repeat_interleave(times, 3))
+        left, middle, right = maps.chunk(3, dim=3)
+        moments = []
+        sides = torch.cat([left, right], 3)
+        for region in (middle, sides, sides):  # where all is air, cells beside the middle count alike
+            means = region.mean((2, 3))
+            moments += [means, region.square().mean((2, 3)).sub(means.square()).add(1e-4).sqrt()]
+        pooled = statistics(with_regions(part, torch.zeros(len(part), 96, 96)))
+        torch.testing.assert_close(pooled, torch.cat(moments, 1), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

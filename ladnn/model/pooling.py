@@ -86,14 +86,16 @@ def statistics(maps: Tensor) -> Tensor:
     Returns:
         float (B, 6 C): of each region the means of all maps, then their deviations.
     """
-    with torch.autocast(maps.device.type, enabled=False):  # half precision would lose a variance next to a large mean
-        maps = maps if maps.dtype == torch.float64 else maps.float()
-        values, weights = maps[:, :-N_REGIONS].flatten(2), maps[:, -N_REGIONS:].flatten(2).transpose(1, 2)
-        overall = values.mean(dim=2, keepdim=True)
-        values = values - overall  # a variance is the difference of two squares, which had better be small
-        means, squares = values @ weights, values.square() @ weights
-        deviations = ((squares - means.square()).clamp(min=0) + VARIANCE_FLOOR).sqrt()
-        return torch.stack([means + overall, deviations]).permute(1, 3, 0, 2).flatten(1)
+    if maps.dtype in (torch.float16, torch.bfloat16):
+        maps = maps.float()  # in which a variance next to a large mean would be lost
+    values, weights = maps[:, :-N_REGIONS].flatten(2), maps[:, -N_REGIONS:].flatten(2)
+    found = []
+    for number in range(N_REGIONS):
+        region = weights[:, number : number + 1]
+        mean = (values * region).sum(dim=2, keepdim=True)
+        variance = ((values - mean).square() * region).sum(dim=2)
+        found += [mean.squeeze(2), (variance + VARIANCE_FLOOR).sqrt()]
+    return torch.cat(found, dim=1)
 
 
 def with_regions(maps: Tensor, density: Tensor) -> Tensor:

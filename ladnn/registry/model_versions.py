@@ -157,7 +157,7 @@ def _wanted(store: ObjectStore) -> dict[str, Promotion | Challenger | None]:
 
 
 def _point(tracking: Tracking, alias: str, model: Promotion | Challenger | None) -> list[AliasChange]:
-    before, after = _aliased(tracking.client, alias), None
+    client, after = tracking.client, None
     if model is not None:
         after = version_of(tracking, model)
         if after is None:
@@ -168,13 +168,26 @@ def _point(tracking: Tracking, alias: str, model: Promotion | Challenger | None)
             if alias == _CHAMPION:
                 raise TrackingError(missing)
             say(missing)
-    if before == after:
-        return []
+    before = _aliased(client, alias)
+    while before != after:
+        try:
+            _move(client, alias, after)
+        except MlflowException:
+            # two writers at once collide in MLflow's database; that of an alias which stands as it stood has another cause
+            found = _aliased(client, alias)
+            if found == before:
+                raise
+            before = found
+        else:
+            return [AliasChange(alias, before, after)]
+    return []
+
+
+def _move(client: MlflowClient, alias: str, after: str | None) -> None:
     if after is None:
-        tracking.client.delete_registered_model_alias(MODEL, alias)
+        client.delete_registered_model_alias(MODEL, alias)
     else:
-        tracking.client.set_registered_model_alias(MODEL, alias, after)
-    return [AliasChange(alias, before, after)]
+        client.set_registered_model_alias(MODEL, alias, after)
 
 
 def _aliased(client: MlflowClient, alias: str) -> str | None:

@@ -194,7 +194,12 @@ class Tracking:
         if found is not None:
             return str(found.experiment_id)
         location = None if self.has_server else self._artifact_root.as_uri()
-        return str(self.client.create_experiment(name, artifact_location=location))
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
+                raise
+        return self._experiment(name)
 
     def _found_or_made(self, name: str, tags: Mapping[str, str]) -> Run:
         query = f"tags.`{_RETRAIN}` = '{tags[_RETRAIN]}' and tags.`{_VARIANT}` = '{tags[_VARIANT]}'"

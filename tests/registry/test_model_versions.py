@@ -12,6 +12,7 @@ import mlflow
 import pandas as pd
 import pytest
 from challengers import aliases
+from interleaved import write, written_first
 from trained_platform import VARIANT
 
 from ladnn.errors import BundleError, TrackingError
@@ -154,6 +155,42 @@ def test_a_lost_version_that_is_not_the_champions_is_said_and_stops_nothing(trac
 
     assert aliases(tracking) == {"champion": "2"}
     assert "the alias previous-champion cannot point at it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["1", "3"])
+def test_an_alias_that_another_process_makes_at_the_same_moment_ends_as_the_log_says(
+    tracking, file_store, log_of_three, first
+):
+    log_of_three("1")
+    insert = f"INSERT INTO registered_model_aliases VALUES ('champion', {first}, '{MODEL}', 'default')"
+
+    with written_first(tracking, "INSERT INTO registered_model_aliases", insert) as met:
+        follow_log(tracking, file_store)
+
+    assert met
+    assert aliases(tracking) == {"champion": "1"}
+
+
+def test_an_alias_that_another_process_removes_at_the_same_moment_is_made_again(tracking, file_store, log_of_three):
+    log_of_three("1")
+    tracking.client.set_registered_model_alias(MODEL, "champion", "3")
+
+    with written_first(tracking, "UPDATE registered_model_aliases", "DELETE FROM registered_model_aliases") as met:
+        follow_log(tracking, file_store)
+
+    assert met
+    assert aliases(tracking) == {"champion": "1"}
+
+
+def test_a_database_that_refuses_an_alias_is_told_and_not_asked_for_ever(tracking, file_store, log_of_three):
+    log_of_three("1")
+    write(
+        tracking,
+        "CREATE TRIGGER refuse BEFORE INSERT ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    )
+
+    with pytest.raises(TrackingError, match="no room"):
+        follow_log(tracking, file_store)
 
 
 def predictions_by_mlflow(uri, images):

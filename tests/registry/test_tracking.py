@@ -8,9 +8,10 @@ import sys
 import time
 
 import pytest
+from interleaved import written_first
 
 from ladnn.errors import TrackingError
-from ladnn.registry.tracking import Tracking
+from ladnn.registry.tracking import MONITORING, Tracking
 
 CURVE = {"train_loss": 0.5, "validation_auroc": None, "seconds": 2.0, "broken": float("nan")}
 
@@ -45,6 +46,19 @@ def test_runs_carry_their_names_tags_and_parameters(tracking):
     assert run.data.params == {"epochs": "1", "weights": "imagenet"}
     assert run_of(tracking, parent).info.run_name == "r-1"
     assert run_of(tracking, parent).data.tags["ladnn.reason"] == "new data"
+
+
+def test_an_experiment_that_another_process_makes_at_the_same_moment_is_used(tracking):
+    insert = (
+        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, workspace) "
+        f"VALUES (77, '{MONITORING}', 'file:///elsewhere', 'active', 'default')"
+    )
+
+    with written_first(tracking, "INSERT INTO experiments", insert) as met:
+        run_id = tracking.check_run("k-1", "a look")
+
+    assert met
+    assert run_of(tracking, run_id).info.experiment_id == "77"
 
 
 def test_each_retrain_and_each_variant_has_a_run_of_its_own(tracking):

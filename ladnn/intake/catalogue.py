@@ -52,7 +52,7 @@ def read_batches(store: ObjectStore, after: int = 0) -> Iterator[tuple[int, Any]
     """Yield number and raw document of the batches after a number.
 
     Raises:
-        StoreError: the catalogue has lost a batch that was not its last.
+        StoreError: the catalogue has lost a batch that was not its last, whose contributions would be taken in again.
     """
     keys = entry_keys(store, BATCHES, after)
     with ThreadPoolExecutor(_THREADS) as threads:

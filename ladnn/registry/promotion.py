@@ -11,12 +11,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError
-from ladnn.store import ObjectStore, read_json, write_json, write_json_if_absent
+from ladnn.store import ObjectStore, read_json, write_json_if_absent
+from ladnn.store.log import length_key, note_length, noted_length
 
 _LOG = "promotions/"
 _RECORD = re.compile(rf"{_LOG}(\d+)\.json")
-_LENGTH = "promotion_log.json"
-"""Says how many records the log has had: of a lost last one the log itself shows nothing. Behind after a crash, at most."""
 
 
 class Proposal(BaseModel):
@@ -48,13 +47,13 @@ def promotions(store: ObjectStore) -> list[Promotion]:
     Raises:
         PromotionLogError: a record is missing, or is none.
     """
-    n_written = _noted_length(store)  # before the log is listed: another process may append to it
+    n_written = noted_length(store, _LOG)  # before the log is listed: another process may append to it
     log = [_read(store, key) for key in _keys(store)]
     for number, record in enumerate(log, start=1):
         if record.number != number:
             raise _lost(store, number)
     if n_written > len(log):
-        raise _lost(store, len(log) + 1, f"; without one delete {_LENGTH}, and decide again")
+        raise _lost(store, len(log) + 1, f"; without one delete {length_key(_LOG)}, and decide again")
     return log
 
 
@@ -69,10 +68,6 @@ def _read(store: ObjectStore, key: str) -> Promotion:
 def _lost(store: ObjectStore, number: int, else_: str = "") -> PromotionLogError:
     what = f"the promotion log of {store.url} has lost record {number}"
     return PromotionLogError(what, f"restore {record_key(number)} from backup{else_}")
-
-
-def _noted_length(store: ObjectStore) -> int:
-    return int(read_json(store, _LENGTH)["n_records"]) if store.exists(_LENGTH) else 0
 
 
 def champion(store: ObjectStore) -> Promotion | None:
@@ -152,10 +147,11 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
         )
     for record in log[expected:]:
         if proposal.action == record.action == "promote" and proposal.retrain_id == record.retrain_id:
+            note_length(store, _LOG, len(log))
             return record
     record = Promotion(number=expected + 1, at=datetime.now(UTC), **proposal.model_dump())
     if write_json_if_absent(store, record_key(record.number), record.model_dump(mode="json")):
-        write_json(store, _LENGTH, {"n_records": len(_keys(store))})
+        note_length(store, _LOG, record.number)
         return record
     raise PromotionConflictError(_conflict(proposal, record.number))
 

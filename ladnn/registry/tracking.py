@@ -3,12 +3,13 @@
 Only `ladnn.registry` knows MLflow. Nothing that is logged here names a patient or quotes a report.
 """
 
+import fcntl
 import math
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,6 +73,15 @@ def open_tracking(settings: Settings) -> "Tracking":
     return Tracking(settings.tracking_uri, settings.artifact_root)
 
 
+@contextmanager
+def _opened_by_one(database: Path) -> Iterator[None]:
+    """Let one process at a time open a database: the first makes its tables, which two at once would break."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Tracking:
     """Runs of one tracking server or SQLite file; every method may raise `TrackingError`."""
 
@@ -84,11 +94,10 @@ class Tracking:
         """
         self.uri = uri
         self.has_server = not uri.startswith("sqlite:")
-        if not self.has_server:
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self._artifact_root = artifact_root
-        self.experiment_id = self._experiment(EXPERIMENT)
+        with nullcontext() if self.has_server else _opened_by_one(Path(uri.removeprefix("sqlite:///"))):
+            self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self.experiment_id = self._experiment(EXPERIMENT)
 
     @mlflow_errors_explained()
     def parent_run(self, retrain_id: str, tags: Mapping[str, str]) -> str:

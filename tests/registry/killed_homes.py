@@ -20,7 +20,7 @@ _DATABASE = "mlflow"
 _PREFIX = "lab/"
 _NUMBERS = count()
 """Of copies and databases."""
-_USED = ("promotions/", "bundles/", "retrains/", "datasets/", "challengers/", "checkpoints/", "cards/")
+_USED = ("promotions/", "log_lengths/", "bundles/", "retrains/", "datasets/", "challengers/", "checkpoints/", "cards/")
 
 
 @dataclass(frozen=True)

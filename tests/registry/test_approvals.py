@@ -163,7 +163,7 @@ def test_when_the_record_that_it_was_measured_against_is_lost_there_is_nothing_l
     platform = champion_platform
     platform.promote(platform.another_bundle(0.3), "2")
     decision = held(platform)
-    for name in ("promotions/000002.json", "promotion_log.json"):
+    for name in ("promotions/000002.json", "log_lengths/promotions.json"):
         (platform.home / "store" / name).unlink()
     if then == "another model":
         platform.promote(platform.another_bundle(0.4), "3")

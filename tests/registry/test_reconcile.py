@@ -256,7 +256,7 @@ def test_a_lost_record_that_nothing_quotes_needs_a_person_and_nothing_follows_th
 
 
 def test_a_lost_record_of_a_log_whose_length_was_never_noted_is_known_by_how_its_retrain_ended(two_promoted):
-    for name in ("promotion_log.json", "promotions/000002.json", f"retrains/{SECOND}/record.json"):
+    for name in ("log_lengths/promotions.json", "promotions/000002.json", f"retrains/{SECOND}/record.json"):
         (two_promoted.home / "store" / name).unlink()
 
     found = reconcile(two_promoted.settings, two_promoted.store)

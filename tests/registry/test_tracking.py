@@ -48,6 +48,29 @@ def test_runs_carry_their_names_tags_and_parameters(tracking):
     assert run_of(tracking, parent).data.tags["ladnn.reason"] == "new data"
 
 
+def opened(uri, artifacts, barrier, answers):
+    barrier.wait(120)
+    try:
+        answers.put(Tracking(uri, artifacts).experiment_id)
+    except TrackingError as error:
+        answers.put(str(error))
+
+
+def test_processes_that_open_a_new_home_at_once_find_one_experiment(tmp_path, forkserver):
+    barrier, answers = forkserver.Barrier(3), forkserver.Queue()
+    home = (f"sqlite:///{tmp_path}/new/mlflow.db", tmp_path / "artifacts")
+    processes = [forkserver.Process(target=opened, args=(*home, barrier, answers)) for _ in range(3)]
+    for process in processes:
+        process.start()
+
+    found = [answers.get(timeout=300) for _ in processes]
+
+    for process in processes:
+        process.join(60)
+    assert len(set(found)) == 1
+    assert found[0].isdecimal()
+
+
 def test_an_experiment_that_another_process_makes_at_the_same_moment_is_used(tracking):
     insert = (
         "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, workspace) "

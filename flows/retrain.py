@@ -39,7 +39,7 @@ from ladnn.platform import check_free_space, only_one_retrain, open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.beforehand import failed_beforehand, gather_beforehand
-from ladnn.registry.bundle import assemble_bundle
+from ladnn.registry.bundle_assembly import assemble_bundle
 from ladnn.registry.challenger import challenge, check_replaceable, promote_challenger
 from ladnn.registry.leftovers import supersede_unfinished
 from ladnn.registry.metric_rows import metric_rows

@@ -20,7 +20,7 @@ from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
 from ladnn.platform import Platform
-from ladnn.registry.bundle import assemble_bundle
+from ladnn.registry.bundle_assembly import assemble_bundle
 from ladnn.registry.promotion import Promotion, Proposal, champion, promote
 from ladnn.retrain import Plan, keep_plan, plan_retrain, read_plan
 from ladnn.settings import Settings, read_settings

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
 from ladnn.config import ExperimentConfig, Variant
 from ladnn.errors import BundleError, DigestMismatchError, LadnnError, ObjectNotFoundError, UnusableObjectError
@@ -24,17 +23,12 @@ from ladnn.evaluation.attention import AttentionSource
 from ladnn.evaluation.calibration import Calibration
 from ladnn.evaluation.heads import Heads
 from ladnn.evaluation.slices import Scores
-from ladnn.evaluation.validation import Validated
 from ladnn.labels import LABELS
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.preprocessing import Preprocessing
-from ladnn.phantoms.study import generate_study
-from ladnn.registry.promotion import champion
-from ladnn.retrain import Plan, keep
-from ladnn.signing import SigningKey, TrustedKeys
+from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, canonical_json
 from ladnn.training.provenance import Provenance
-from ladnn.training.result import Trained, read_file
 
 PREFIX = "bundles/"
 _BUNDLE = "b-"
@@ -42,7 +36,6 @@ MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
 GRAPH, WEIGHTS, GOLDEN = "model.onnx", "weights.safetensors", "golden.safetensors"
 _GOLDEN_TOLERANCE = 1e-3
 """Largest difference of logits to the golden outputs: room for another CPU's rounding, not for another model."""
-_N_GOLDEN = 4
 _REMEDY = "restore it from backup"
 _UNSIGNED = f"restore its {SIGNATURE} from backup, or retrain with --force"
 _UNKNOWN_SIGNER = (
@@ -141,38 +134,6 @@ class Bundle:
         return AttentionSource(self.graph, Heads.read(self.files[WEIGHTS]), self.manifest.preprocessing)
 
 
-def assemble_bundle(
-    store: ObjectStore, plan: Plan, trained: Trained, validated: Validated, key: SigningKey, *, synthetic: bool
-) -> str:
-    """Write the signed bundle of a candidate and return its id; the same candidate gives the same bundle.
-
-    Raises:
-        DigestMismatchError: weights or graph are not those that were trained.
-    """
-    graph = read_file(store, trained.graph)
-    files = {WEIGHTS: read_file(store, trained.weights), GRAPH: graph, GOLDEN: _golden(graph, trained.preprocessing)}
-    manifest = BundleManifest(
-        variant=trained.variant,
-        preprocessing=trained.preprocessing,
-        calibration=validated.calibration,
-        threshold=validated.threshold,
-        dataset_version=plan.dataset_version,
-        synthetic=synthetic,
-        lineage=_lineage(store, plan, trained),
-        config=plan.config,
-        ladnn_version=plan.ladnn_version,
-        validation=validated.scores,
-        files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-    )
-    document = canonical_json(manifest.model_dump(mode="json"))
-    bundle_id = _bundle_id(document)
-    for name, data in files.items():
-        store.put_if_absent(f"{PREFIX}{bundle_id}/{name}", data)
-    store.put(f"{PREFIX}{bundle_id}/{SIGNATURE}", key.sign(document))  # in place of one by a key that was replaced
-    store.put_if_absent(f"{PREFIX}{bundle_id}/{MANIFEST}", document)
-    return bundle_id
-
-
 def load_bundle(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from the store.
 
@@ -225,7 +186,7 @@ def _damage_explained(bundle_id: str) -> Iterator[None]:
 def _verified(bundle_id: str, read: Callable[[str], bytes], trusted: TrustedKeys) -> tuple[bytes, bytes, str]:
     """Return `bundle.json`, its signature and its signer; anyone can compute the digest in a name, but not a signature."""
     document = read(MANIFEST)
-    if _bundle_id(document) != bundle_id:
+    if bundle_id_of(document) != bundle_id:
         remedy = _REMEDY if is_bundle_id(bundle_id) else f"{_REMEDY}, or name its folder by its id, {_BUNDLE}…"
         raise BundleError(f"bundle.json of {bundle_id} was changed", remedy)
     try:
@@ -268,20 +229,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     )
 
 
-def _lineage(store: ObjectStore, plan: Plan, trained: Trained) -> Lineage:
-    """The parent is noted once, so that a candidate that is bundled again after another promotion is the same bundle."""
-    current = champion(store)
-    noted = keep(store, plan.retrain_id, "parent", {"bundle_id": current.bundle_id if current else None})
-    return Lineage(
-        retrain_id=plan.retrain_id,
-        parent=noted["bundle_id"],
-        seed=plan.config.seed_of(trained.variant),
-        n_train_images=trained.n_train_images,
-        provenance=trained.provenance,
-    )
-
-
-def _bundle_id(document: bytes) -> str:
+def bundle_id_of(document: bytes) -> str:
+    """Return the id that the bytes of a `bundle.json` give their bundle."""
     return _BUNDLE + hashlib.sha256(document).hexdigest()[:16]
 
 
@@ -291,10 +240,3 @@ def _read_golden(bundle_id: str, data: bytes) -> tuple[NDArray[np.uint8], NDArra
         return golden["pixels"], golden["logits"]
     except (SafetensorError, KeyError) as error:
         raise BundleError(f"bundle {bundle_id} has no golden inputs and outputs ({error})", _REMEDY) from error
-
-
-def _golden(graph: bytes, preprocessing: Preprocessing) -> bytes:
-    """Golden inputs are phantoms: a bundle carries no patient's image."""
-    slices = [generate_study(0, index, n_slices=1).slices[0].pixels for index in range(_N_GOLDEN)]
-    pixels = np.stack([preprocessing.apply(piece) for piece in slices])
-    return save_tensors({"pixels": pixels, "logits": InferenceGraph(graph).logits(pixels)})

@@ -24,7 +24,7 @@ from ladnn.intake.inbox import contribute
 from ladnn.intake.phantom_contributions import phantom_contributions
 from ladnn.intake.process import take_in
 from ladnn.platform import Platform
-from ladnn.registry.bundle import assemble_bundle
+from ladnn.registry.bundle_assembly import assemble_bundle
 from ladnn.retrain import plan_retrain
 from ladnn.settings import read_settings
 from ladnn.store import open_store

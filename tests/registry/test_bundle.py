@@ -16,7 +16,8 @@ from trained_platform import EXPERIMENT
 from ladnn.errors import BundleError, DigestMismatchError
 from ladnn.labels import LABELS
 from ladnn.phantoms.study import generate_study
-from ladnn.registry.bundle import Bundle, assemble_bundle, describe, load_bundle, open_bundle
+from ladnn.registry.bundle import Bundle, describe, load_bundle, open_bundle
+from ladnn.registry.bundle_assembly import assemble_bundle
 from ladnn.store import canonical_json
 
 FILES = ("bundle.json", "bundle.sig", "golden.safetensors", "model.onnx", "weights.safetensors")

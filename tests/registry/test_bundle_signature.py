@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ladnn.errors import BundleError
 from ladnn.governance.approval import answer
 from ladnn.registry.approvals import give_answer, settle
-from ladnn.registry.bundle import assemble_bundle, load_bundle, open_bundle
+from ladnn.registry.bundle import load_bundle, open_bundle
+from ladnn.registry.bundle_assembly import assemble_bundle
 from ladnn.registry.challenger import promote_challenger
 from ladnn.registry.model_versions import MODEL, register
 from ladnn.registry.named_models import open_download

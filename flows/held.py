@@ -13,6 +13,7 @@ from ladnn.platform import open_platform
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import held_decision, settle
+from ladnn.registry.damaged import undamaged
 from ladnn.registry.leftovers import finish_held
 from ladnn.registry.publication import publish
 from ladnn.registry.summary import RetrainSummary, begin_wait, open_holds, summarise
@@ -48,7 +49,10 @@ def expire() -> None:
 def settle_held() -> None:
     """Carry out what persons answered and a crash broke off, and end what nobody answered in time."""
     platform = open_platform()
-    store, trusted = platform.store, platform.settings.trusted_keys()
+    trusted = platform.settings.trusted_keys()
+    store, damaged = undamaged(platform.store)
+    for what, error in damaged.items():
+        say(f"  {what} is left as it is: {error}")
     for _, item in finish_held(store, _tracking(), trusted) if open_holds(store) else ():
         say(f"  {item.what}: {item.found}; {item.done}")
     if not owns_server(os.environ):

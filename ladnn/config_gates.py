@@ -43,6 +43,8 @@ class GateConfig(Section):
     """Share of test images whose answer changes against the champion, above which a person decides."""
     max_lesion_loss: float = Field(default=0.10, gt=0, lt=0.5)
     """Loss of the lesions' mean AUROC to the champion that counts as a collapse, where it is shown."""
+    max_single_lesion_loss: float = Field(default=0.20, gt=0, lt=1)
+    """The same for the AUROC of any one lesion."""
     max_attention_loss: float = Field(default=0.5, gt=0, lt=1)
     """Share of the champion's attention inside outlined lesions that may be lost before it counts as a collapse."""
     n_attention_phantoms: int = Field(default=12, ge=0, le=200)

@@ -54,6 +54,8 @@ def print_history(document: dict[str, Any]) -> None:
     ]
     of_retrain = ("retrain", "ended (UTC)", "status", "set off by", "dataset version", "reasons")
     console.print(table(of_retrain, retrains, "retrains"))
+    for what, problem in document["damaged"].items():
+        console.print(f"{what} is not shown: {problem}", markup=False)
 
 
 def _moved(by_site: dict[str, list[str]]) -> str:

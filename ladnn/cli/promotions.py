@@ -17,7 +17,7 @@ _LATER = "ladnn: MLflow's aliases and the cards do not follow yet; `ladnn reconc
 def history(as_json: Json = False) -> None:
     """Show promotions and rollbacks with who, when and why, the challenger, and all retrains."""
     from ladnn.cli.promotion_tables import print_history
-    from ladnn.registry.summary import history as read_history
+    from ladnn.registry.history import history as read_history
 
     document = read_history(open_platform().store)
     if as_json:
@@ -101,9 +101,13 @@ def reconcile(as_json: Json = False) -> None:
 
 
 def _tell_superseded(store: ObjectStore) -> None:
+    from ladnn.registry.damaged import undamaged
     from ladnn.registry.holds import standing
     from ladnn.registry.summary import open_holds
 
+    store, damaged = undamaged(store)
+    for what, error in damaged.items():
+        say(f"whether {what} still waits for a person cannot be told: {error}")
     for decision in open_holds(store):
         try:
             state = standing(store, decision)

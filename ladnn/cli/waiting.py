@@ -4,6 +4,7 @@ import typer
 
 from ladnn.cli.options import Json
 from ladnn.platform import open_platform
+from ladnn.progress import say
 from ladnn.result import emit
 
 _SHOWN = {"retrain_id", "variant", "bundle_id", "policy", "reasons", "decided_at", "expires_at"}
@@ -13,9 +14,13 @@ def waiting(as_json: Json = False) -> None:
     """Show the candidates that wait for a person, until when, and why."""
     from ladnn.governance.approval import until
     from ladnn.presentation import open_console, table
+    from ladnn.registry.damaged import undamaged
     from ladnn.registry.summary import waiting as read_waiting
 
-    held = read_waiting(open_platform().store)
+    store, damaged = undamaged(open_platform().store)
+    for what, error in damaged.items():
+        say(f"whether {what} waits for a person cannot be told: {error}")
+    held = read_waiting(store)
     if as_json:
         emit([item.model_dump(mode="json", include=_SHOWN) | {"accepts": item.unevaluated} for item in held])
         return

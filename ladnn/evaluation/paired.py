@@ -145,6 +145,9 @@ def _difference_of_right(
     than whole ones: all counts are divided by the mean square of the gains relative to their mean size, to which one further
     patient who changes altogether is added, since a sample may lack those.
     """
+    if not len(candidate) == len(champion) == len(patients) == len(inside):
+        sizes = (len(inside), len(candidate), len(champion), len(patients))
+        raise ValueError(f"labels, both models' calls and patients differ in length: {sizes}")
     gains = candidate[inside].astype(np.float64) - champion[inside]
     n_images = gains.size
     if not n_images:

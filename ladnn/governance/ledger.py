@@ -173,6 +173,8 @@ def allow_openings(store: ObjectStore, test_version: str, by: str, reason: str, 
         GateError: nobody or no reason is named, there is no such version, or nobody has looked at its patients.
     """
     check_accountable(by, reason, "an acceptance", GateError)
+    if n_openings < 1:
+        raise GateError(f"an acceptance allows at least one opening, not {n_openings}")
     if not use_of(store, test_version).used:
         raise GateError(f"test set {test_version} was never opened, so nothing blocks it; see `ladnn test-set show`")
     allowance = Allowance(

@@ -14,7 +14,7 @@ from ladnn.registry.promotion import champion
 from ladnn.retrain import read
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
-_PREFIX = "challengers/"
+PREFIX = "challengers/"
 _OVER = {"rejected", "expired", "superseded"}
 
 
@@ -37,7 +37,7 @@ def name_challenger(
     store: ObjectStore, retrain_id: str, bundle_id: str, model_version: str, against: int, *, synthetic: bool
 ) -> Challenger:
     """Record a challenger; of several records of a retrain the first one holds."""
-    key = f"{_PREFIX}{against:06d}-{retrain_id}.json"
+    key = f"{PREFIX}{against:06d}-{retrain_id}.json"
     named = Challenger(
         retrain_id=retrain_id,
         bundle_id=bundle_id,
@@ -53,14 +53,14 @@ def name_challenger(
 def challenger(store: ObjectStore) -> Challenger | None:
     """Return the newest candidate that can still become champion; None where there is none."""
     current = champion(store)
-    keys = store.list(f"{_PREFIX}{current.number if current else 0:06d}-")
+    keys = store.list(f"{PREFIX}{current.number if current else 0:06d}-")
     named = [Challenger.model_validate(read_json(store, key)) for key in keys]
     return max((item for item in named if not _over(store, item)), key=lambda item: item.named_at, default=None)
 
 
 def named_challengers(store: ObjectStore) -> list[Challenger]:
     """Return every challenger there ever was."""
-    return [Challenger.model_validate(read_json(store, key)) for key in store.list(_PREFIX)]
+    return [Challenger.model_validate(read_json(store, key)) for key in store.list(PREFIX)]
 
 
 def _over(store: ObjectStore, item: Challenger) -> bool:

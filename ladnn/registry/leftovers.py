@@ -10,6 +10,7 @@ from ladnn.governance.decision import read_decision
 from ladnn.progress import say
 from ladnn.registry import retrain_runs
 from ladnn.registry.approvals import settle
+from ladnn.registry.damaged import undamaged
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import is_overtaken, promotions
 from ladnn.registry.publication import UNREADABLE, end_retrain, publish_withdrawals
@@ -80,6 +81,7 @@ def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
 
 def supersede_unfinished(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, current: Plan) -> None:
     """End retrains of the same experiment that newer data overtook; one that damage keeps from ending stays open."""
+    store, _ = undamaged(store)
     for plan in unfinished_before(store, current):
         status: Status = "promoted" if promoted_version(store, plan.retrain_id) else "superseded"
         tracking.finish_all(plan.retrain_id, retrain_runs.ending(status))

@@ -10,6 +10,7 @@ from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
 from ladnn.evaluation.pointing import Look, look
 from ladnn.evaluation.validation import sampling_of
 from ladnn.governance.gates.evidence import LesionSanity
+from ladnn.labels import LESIONS
 from ladnn.registry.measured import Measured
 from ladnn.statistics import (
     Bootstrap,
@@ -24,6 +25,7 @@ from ladnn.statistics import (
 _PHANTOM_SEED = 9100
 """Another than those of training data (from 1) and of `ladnn attention` (9000)."""
 
+_OURS, _THEIRS, _DIFFERENCE = "candidate", "champion", "difference"
 _LEAST_PATIENTS = 3
 """With a lesion, and without it, for the lesion to be compared; fewer where the config asks for fewer images."""
 
@@ -31,14 +33,15 @@ _LEAST_PATIENTS = 3
 def compare_lesions(config: ExperimentConfig, rows: pd.DataFrame, ours: Measured, theirs: Measured) -> LesionSanity:
     """Compare the lesion heads on manifest rows (N), and where both models look on phantoms."""
     sampling = sampling_of(config.evaluation, config.seed)
-    heads: tuple[Interval, ...] | None = None
+    heads: dict[str, Interval] = {}
     if ours.finite and theirs.finite:
         heads = _heads(rows, ours, theirs, config.gates.min_lesion_images, sampling)
     energies = _energies(config.gates.n_attention_phantoms, ours, theirs, sampling)
     return LesionSanity(
-        candidate_auroc=heads[0].value if heads else None,
-        champion_auroc=heads[1].value if heads else None,
-        auroc_difference=heads[2] if heads else None,
+        candidate_auroc=heads[_OURS].value if heads else None,
+        champion_auroc=heads[_THEIRS].value if heads else None,
+        auroc_difference=heads.get(_DIFFERENCE),
+        lesion_differences={lesion: heads[lesion] for lesion in LESIONS if lesion in heads},
         candidate_energy=energies[0].value if energies else None,
         champion_energy=energies[1].value if energies else None,
         energy_difference=energies[2] if energies else None,
@@ -47,8 +50,8 @@ def compare_lesions(config: ExperimentConfig, rows: pd.DataFrame, ours: Measured
 
 def _heads(
     rows: pd.DataFrame, ours: Measured, theirs: Measured, least: int, sampling: Bootstrap
-) -> tuple[Interval, ...] | None:
-    """Return the mean AUROC over known lesions of both, and the difference; None where no lesion has enough labels.
+) -> dict[str, Interval]:
+    """Return the mean AUROC over known lesions of both, its difference, and that of each; nothing where no lesion has enough labels.
 
     A lesion whose images with it, or without it, are of one or two patients would be undefined in many resamplings, and
     take the interval of the mean with it.
@@ -64,7 +67,7 @@ def _heads(
         )
     ]
     if not columns:
-        return None
+        return {}
     known = [~np.isnan(labels[:, column]) for column in columns]
 
     def rankings(probabilities: NDArray[np.float64]) -> list[Ranking]:
@@ -76,20 +79,21 @@ def _heads(
     of_both = [rankings(item.probabilities) for item in (ours, theirs)]
 
     def statistic(weights: Weights) -> Weights:
-        means = [
-            np.mean(
+        candidate, champion = (
+            np.stack(
                 [
                     weighted_auroc(*ranking.tally(weights[:, inside]))
                     for ranking, inside in zip(of_model, known, strict=True)
-                ],
-                axis=0,
+                ]
             )
             for of_model in of_both
-        ]
-        return np.stack([*means, means[0] - means[1]], axis=1)
+        )
+        means = candidate.mean(axis=0), champion.mean(axis=0)
+        return np.stack([*means, means[0] - means[1], *(candidate - champion)], axis=1)
 
-    n_cases = [int(np.any(known, axis=0).sum())] * 3
-    return cluster_bootstrap(statistic, list(rows["group"]), n_cases, sampling)
+    n_cases = [int(np.any(known, axis=0).sum())] * 3 + [int(inside.sum()) for inside in known]
+    names = (_OURS, _THEIRS, _DIFFERENCE, *(LESIONS[column] for column in columns))
+    return dict(zip(names, cluster_bootstrap(statistic, list(rows["group"]), n_cases, sampling), strict=True))
 
 
 def _energies(n_patients: int, ours: Measured, theirs: Measured, sampling: Bootstrap) -> tuple[Interval, ...] | None:

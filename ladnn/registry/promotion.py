@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError
+from ladnn.errors import NoChampionError, PromotionConflictError, PromotionLogError, StoreAccessError, StoreError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 from ladnn.store.log import length_key, note_length, noted_length
 
@@ -57,9 +57,22 @@ def promotions(store: ObjectStore) -> list[Promotion]:
     return log
 
 
+def is_damaged(store: ObjectStore, number: int) -> bool:
+    """Tell whether a record that is there cannot be read as one."""
+    try:
+        _read(store, record_key(number))
+    except PromotionLogError:
+        return True
+    return False
+
+
 def _read(store: ObjectStore, key: str) -> Promotion:
     try:
         return Promotion.model_validate(read_json(store, key))
+    except StoreAccessError:
+        raise
+    except StoreError as error:
+        raise PromotionLogError(error.problem, error.remedy or "restore it from backup") from error
     except ValidationError as error:
         what = f"{key} of {store.url} is no record of the promotion log ({error.error_count()} fields do not fit)"
         raise PromotionLogError(what, "restore it from backup") from error
@@ -141,7 +154,7 @@ def promote(store: ObjectStore, proposal: Proposal, expected: int) -> Promotion:
         PromotionConflictError: somebody else promoted first, or this is another log.
     """
     log = promotions(store)
-    if expected > len(log):
+    if not 0 <= expected <= len(log):
         raise PromotionConflictError(
             f"the promotion log of {store.url} ends at {len(log)}, not at {expected}; is LADNN_STORE_URL the same?"
         )

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.errors import BundleError, PromotionLogError, RetrainError, TrackingError
 from ladnn.platform import only_one_retrain
+from ladnn.progress import say
 from ladnn.registry.bundle import load_bundle
 from ladnn.registry.challenger_log import Challenger, named_challengers
+from ladnn.registry.damaged import quoted_records, undamaged
 from ladnn.registry.leftovers import (
     Item,
     correct_statuses,
@@ -30,16 +32,17 @@ from ladnn.registry.model_versions import (
     register,
     versions_of,
 )
-from ladnn.registry.promotion import Promotion, champion, promotions, record_key
+from ladnn.registry.promotion import Promotion, is_damaged, promotions, record_key, way_back
 from ladnn.registry.rollback import whole_one
 from ladnn.registry.summary import read_outcome
-from ladnn.registry.tracking import Tracking, open_tracking
-from ladnn.retrain import PREFIX, REPRODUCTIONS, read, retrain_ids
+from ladnn.registry.tracking import Tracking, brief_requests, open_tracking
+from ladnn.retrain import PREFIX, REPRODUCTIONS, retrain_ids
 from ladnn.settings import Settings
 from ladnn.signing import TrustedKeys
-from ladnn.store import ObjectStore, write_json_if_absent
+from ladnn.store import ObjectStore, write_json, write_json_if_absent
 from ladnn.store.keys import CHECKPOINTS
 
+_RESTORE = "restore that from backup"
 FLOW_RUN_LATER = "a flow run that still waits for it is ended by the next retrain or monitor"
 _TOUCHED = ("promotions/", PREFIX, REPRODUCTIONS, CHECKPOINTS)
 
@@ -63,19 +66,23 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     """
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
-    damaged: list[Item] = []
+    store, wrong = undamaged(store)
+    damaged = [Item(what=what, found=error.problem, done=error.remedy or _RESTORE) for what, error in wrong.items()]
     at_work: list[Item] = []
     mended = _restore_records(store)
     if (lost := _lost_record(store)) is not None:  # what follows from half a log would be wrong
-        return Reconciled(mended=tuple(mended), needs_a_person=(lost,))
-    tracking, trusted = open_tracking(settings), settings.trusted_keys()
+        return Reconciled(mended=tuple(mended), needs_a_person=(lost, *damaged))
+    say("asking MLflow")
+    with brief_requests():  # one that hangs is told within seconds
+        tracking = open_tracking(settings)
+    trusted = settings.trusted_keys()
     with ExitStack() as stack:
         try:
             stack.enter_context(only_one_retrain(settings))
             alone = True
         except RetrainError:
             alone = False
-        damaged += _damaged_champion(store, trusted)
+        damaged += _damaged_models(store, trusted)
         if alone:
             _divide(_without_flow_run(finish_held(store, tracking, trusted)), mended, damaged)
         damaged += _restore_versions(store, tracking, trusted, mended)
@@ -119,38 +126,43 @@ def _lost_record(store: ObjectStore) -> Item | None:
 
 
 def _restore_records(store: ObjectStore) -> list[Item]:
-    """Write records of the promotion log again that were lost, but are quoted by the decision record of a retrain."""
+    """Write records of the promotion log again that were lost or damaged, but are quoted by the decision record of a retrain."""
     restored = []
-    for record in _quoted_records(store):
-        key = record_key(record.number)
-        if write_json_if_absent(store, key, record.model_dump(mode="json")):
+    for record in (quoted for retrain_id in retrain_ids(store) for quoted in quoted_records(store, retrain_id)):
+        key, document = record_key(record.number), record.model_dump(mode="json")
+        if write_json_if_absent(store, key, document):
             found = f"record {record.number} was lost"
-            restored.append(
-                Item(what="promotion log", found=found, done=f"written again to {key} from a decision record")
-            )
+        elif is_damaged(store, record.number):
+            write_json(store, key, document)
+            found = f"record {record.number} was damaged"
+        else:
+            continue
+        restored.append(Item(what="promotion log", found=found, done=f"written again to {key} from a decision record"))
     return restored
 
 
-def _quoted_records(store: ObjectStore) -> Iterator[Promotion]:
-    """Yield the records that decision records quote: promotions, and rollbacks that took their models away."""
-    for retrain_id in retrain_ids(store):
-        if (document := read(store, retrain_id, "record")) is None:
-            continue
-        for name in ("promotion", "withdrawal"):
-            if (quoted := document.get(name)) is not None:
-                yield Promotion.model_validate(quoted)
-
-
-def _damaged_champion(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:
-    current = champion(store)
-    if current is None:
+def _damaged_models(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:
+    """Yield the champion where its bundle cannot be served, and what a rollback would lead to where that cannot."""
+    path = way_back(promotions(store))
+    if not path:
         return
-    try:
-        load_bundle(store, current.bundle_id, trusted)
-    except BundleError as error:
+    *before, current = path
+    if (error := _damage(store, current, trusted)) is not None:
         ways = filter(None, (error.remedy, whole_one(store, trusted, damaged=current)))
         what = f"champion, model version {current.model_version}"
         yield Item(what=what, found=error.problem, done="; or ".join(ways))
+    for model in before[-1:]:
+        if (error := _damage(store, model, trusted)) is not None:
+            what = f"model version {model.model_version}, to which `ladnn rollback` leads"
+            yield Item(what=what, found=error.problem, done=error.remedy or _RESTORE)
+
+
+def _damage(store: ObjectStore, model: Promotion, trusted: TrustedKeys) -> BundleError | None:
+    try:
+        load_bundle(store, model.bundle_id, trusted)
+    except BundleError as error:
+        return error
+    return None
 
 
 def _restore_versions(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, mended: list[Item]) -> list[Item]:

@@ -1,7 +1,7 @@
-"""What a retrain came to, and the history of all: read back from the documents that its stages left."""
+"""What a retrain came to, read back from the documents that its stages left."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,8 +14,6 @@ from ladnn.evaluation.selection import Selection, read_selection
 from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.governance.approval import Answer, read_answer
 from ladnn.governance.decision import Decision, read_decision
-from ladnn.governance.drift.acceptance import drift_acceptances
-from ladnn.registry.challenger_log import challenger
 from ladnn.registry.holds import standing
 from ladnn.registry.promotion import Promotion, champion, promotions
 from ladnn.retrain import HELD, Plan, keep, plans, read, retrain_ids
@@ -196,41 +194,6 @@ def status_of(store: ObjectStore, retrain_id: str) -> str:
         return outcome.status
     decision = read_decision(store, retrain_id)
     return standing(store, decision) if decision and decision.outcome == "hold" else "unfinished"
-
-
-def history(store: ObjectStore) -> dict[str, Any]:
-    """Return champion, challenger, promotion log, drift that persons accepted, and retrains, oldest first, for JSON."""
-    log, on_its_way = promotions(store), challenger(store)
-    records = [
-        record.model_dump(mode="json") | {"replaced": before.model_version if before else None}
-        for before, record in zip([None, *log], log, strict=False)
-    ]
-    return {
-        "champion": records[-1] if records else None,
-        "challenger": on_its_way.model_dump(mode="json") if on_its_way else None,
-        "promotions": records,
-        "drift_accepted": [item.model_dump(mode="json") for item in drift_acceptances(store)],
-        "retrains": [_past(store, plan) for plan in sorted(plans(store), key=lambda plan: plan.planned_at)],
-    }
-
-
-def _past(store: ObjectStore, plan: Plan) -> dict[str, Any]:
-    """Return what the history tells of a retrain, also where its data are lost."""
-    status, outcome = status_of(store, plan.retrain_id), read_outcome(store, plan.retrain_id)
-    decision, approval = read_decision(store, plan.retrain_id), read_answer(store, plan.retrain_id)
-    waits_until = decision.expires_at if decision and status == "held" else None
-    return {
-        "retrain_id": plan.retrain_id,
-        "status": status,
-        "set_off_by": plan.reason,
-        "dataset_version": plan.dataset_version,
-        "model_version": promoted_version(store, plan.retrain_id),
-        "policy": decision.policy if decision else None,
-        "reasons": list(decision.reasons) if decision else [],
-        "waits_until": waits_until.isoformat() if waits_until else None,
-        "approval": approval.model_dump(mode="json") if approval else None,
-        "finished_at": outcome.finished_at.isoformat() if outcome else None,
-    }
 
 
 def promoted_version(store: ObjectStore, retrain_id: str) -> str | None:

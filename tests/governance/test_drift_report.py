@@ -53,6 +53,21 @@ def test_the_stability_index_is_that_of_the_definition():
     assert fact.psi_noise == pytest.approx((1 / 10 + 1 / 10) * 6.635, rel=1e-3)
 
 
+@pytest.mark.parametrize(("n_reference", "n_current"), [(12, 12), (20, 20), (20, 8)])
+def test_of_too_few_measurements_no_index_is_told_but_of_kinds_it_is(n_reference, n_current):
+    def side(n, kind, seed):
+        names = np.array([f"p{seed}-{place}" for place in range(n)], np.str_)
+        table = pd.DataFrame({"intensity.i0": np.random.default_rng(seed).normal(size=n), "acquisition.kvp": kind})
+        return Sample(table, names, np.full(n, "s", np.str_))
+
+    sides = Sides(side(n_reference, 120.0, 0), side(n_current, 80.0, 1), frozenset({"s"}))
+
+    psi = {fact.name: fact.psi for fact in describe("contributions", sides, CONFIG)}
+
+    assert psi["intensity.i0"] is None
+    assert psi["acquisition.kvp"] > 1
+
+
 def test_the_page_tells_the_verdict_and_is_added_to_the_workspace_once(tmp_path):
     sides = two_sides(1)
     sides.current.table["intensity.i0"] += 2

@@ -1,12 +1,13 @@
 """Verdicts on drift: silence on the same distribution, alarms on what is injected, and the right one to ask."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from drift_samples import two_sides, with_noise
 
 from ladnn.config_monitoring import DriftConfig
 from ladnn.governance.drift.comparison import Sides
-from ladnn.governance.drift.sample import family_of
+from ladnn.governance.drift.sample import Sample, family_of
 from ladnn.governance.drift.verdict import Action, judge
 
 CONFIG = DriftConfig()
@@ -71,6 +72,18 @@ def test_labels_that_are_left_out_more_often_are_noticed_apart_from_the_mix():
     sides.current.table["label.GGO"] = sides.current.table["label.covid"].where(~turned, np.nan)
 
     assert verdict_of(sides).properties == ("label.GGO stated",)
+
+
+def test_a_site_is_asked_too_where_the_model_told_nothing_of_any_image():
+    def side(n, shift, seed):
+        rng = np.random.default_rng(seed)
+        sites = np.repeat(np.array(["site-a", "site-b"]), n)
+        moved = rng.normal(size=2 * n) + shift * (sites == "site-a")
+        return Sample(pd.DataFrame({"intensity.i0": moved}), np.array([f"p{seed}-{i}" for i in range(2 * n)]), sites)
+
+    verdict = verdict_of(Sides(side(60, 0, 0), side(60, 3, 1), frozenset({"site-a", "site-b"})))
+
+    assert (verdict.action, verdict.sites) == (Action.INVESTIGATE, ("site-a",))
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

@@ -233,6 +233,10 @@ def test_retention_that_was_not_tried_is_left_to_a_person():
         ({"auroc_difference": None}, PASS),
         ({"energy_difference": None}, PASS),
         ({"auroc_difference": None, "energy_difference": None}, NOT_EVALUATED),
+        ({"auroc_difference": not_computable(20, NOT_FINITE)}, FAIL),
+        ({"lesion_differences": {"GGO": interval(-0.2, -0.3, -0.1)}}, FAIL),
+        ({"lesion_differences": {"GGO": interval(-0.19, -0.3, -0.1), "Csld": interval(0.1, 0, 0.2)}}, PASS),
+        ({"lesion_differences": {"GGO": interval(-0.2, -0.5, 0.1)}}, NOT_EVALUATED),
     ],
 )
 def test_a_collapse_of_lesion_heads_or_attention_rejects(changes, verdict):

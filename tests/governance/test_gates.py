@@ -87,7 +87,8 @@ def test_without_a_test_set_nothing_fails_and_a_person_decides(changes):
     [
         (audit(), None, PASS, "no probe"),
         (audit(borders="amber"), None, PASS, "amber"),
-        (audit(borders="not enough cases"), None, PASS, "not enough cases"),
+        (audit(borders="not enough cases"), None, NOT_EVALUATED, "may be predicted without the disease: borders"),
+        (audit(borders="not enough cases"), acceptance("borders"), PASS, "not enough cases"),
         (audit(borders="red"), None, NOT_EVALUATED, "borders, contributed: AUROC 0.97 [0.95, 0.99] of 40 images: red"),
         (audit(borders="red"), acceptance("borders"), PASS, "accepted by Ada: known"),
         (audit(borders="red"), acceptance("file_properties"), NOT_EVALUATED, "without the disease"),
@@ -101,6 +102,21 @@ def test_a_red_audit_needs_a_person_unless_its_probes_were_accepted(found, accep
     assert result.verdict == verdict
     assert reason in result.reason
     assert (result.value, result.limit) == (0.97, 0.75)
+
+
+def test_a_probe_below_its_limit_holds_nothing_though_chance_leaves_it_open():
+    found = audit(borders="not enough cases")
+    below = found.results[1].model_copy(update={"auroc": interval(0.6, 0.4, 0.8)})
+
+    result = shortcut_audit(found.model_copy(update={"results": (found.results[0], below)}), None)
+
+    assert (result.verdict, "not enough cases" in result.reason) == (PASS, True)
+
+
+def test_an_audit_without_a_probe_of_the_contributed_files_leaves_it_to_a_person():
+    result = shortcut_audit(audit().model_copy(update={"results": ()}), None)
+
+    assert (result.verdict, result.value) == (NOT_EVALUATED, None)
 
 
 def test_a_probe_of_the_canonical_form_holds_nothing():

@@ -6,11 +6,12 @@ from challengers import decision_for, held
 from ladnn.errors import ApprovalError, BundleError, GateError, RetrainError, TrackingError
 from ladnn.governance.approval import read_answer
 from ladnn.registry.approvals import give_answer, held_decision, settle
+from ladnn.registry.history import history
 from ladnn.registry.leftovers import finish_held, supersede_unfinished
 from ladnn.registry.model_versions import MODEL
 from ladnn.registry.promotion import promotions
 from ladnn.registry.retrain_runs import begin
-from ladnn.registry.summary import StageTime, begin_wait, history, read_outcome, summarise, waiting
+from ladnn.registry.summary import StageTime, begin_wait, read_outcome, summarise, waiting
 from ladnn.retrain import plan_retrain, read
 
 STAGES = (StageTime(name="evaluate", seconds=2.5),)

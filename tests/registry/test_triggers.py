@@ -14,8 +14,9 @@ from ladnn.dataset.freezing import freeze
 from ladnn.governance.drift.acceptance import accept_drift
 from ladnn.governance.drift.verdict import Action
 from ladnn.registry.drift import Watch
+from ladnn.registry.history import history
 from ladnn.registry.promotion import Proposal, promote
-from ladnn.registry.summary import finish_retrain, history
+from ladnn.registry.summary import finish_retrain
 from ladnn.registry.triggers import find_trigger
 from ladnn.retrain import plan_retrain
 

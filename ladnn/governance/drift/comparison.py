@@ -143,7 +143,11 @@ def moved_alone(sides: Sides, found: Sequence[Comparison], config: DriftConfig, 
     elsewhere = Sides(sides.reference, rest, sides.known_sites)
     if any(item.alarm for item in compare({"contributions": elsewhere}, config, seed)):
         return False
-    questions = [item for item in _questions("contributions", elsewhere, config) if item.scope in _JOINT]
+    questions = [
+        item
+        for item in _questions("contributions", elsewhere, config)
+        if item.scope in _JOINT and item.current.table.columns.size
+    ]
     excess = {s.name: s.excess for item in questions for s in _shifts(item, _LEAST_PERMUTATIONS, seed)}
     moved_at = {site: [moved for item in alarms if item.site == site for moved in item.moved] for site in sites}
     farthest = [max(moved, key=lambda item: item.excess) for moved in moved_at.values()]

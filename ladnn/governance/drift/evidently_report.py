@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from evidently.core.report import Snapshot
 
 PROJECT = "ladnn"
+_FEW_UNSEEN = 3
+"""New categories, such as scanners, that a number may have which says what kind something is."""
 _EVIDENTLY_CATEGORIES = 20
 """Distinct values up to which Evidently takes numbers for categories."""
 _MARKUP = str.maketrans(dict.fromkeys("<>&", "_"))
@@ -142,8 +144,11 @@ def _is_comparable(before: Sample, now: Sample, name: str) -> bool:
     known, new = before.table[name].dropna(), now.table[name].dropna()
     if known.empty or new.empty:
         return False
-    few = is_numeric(before.table, name) and known.nunique() <= _EVIDENTLY_CATEGORIES
-    return not few or len(set(new) - set(known)) <= _EVIDENTLY_CATEGORIES
+    if not is_numeric(before.table, name) or known.nunique() > _EVIDENTLY_CATEGORIES:
+        return True
+    unseen = len(set(new) - set(known))
+    is_measured = known.nunique() > known.size / 2 or unseen > max(_FEW_UNSEEN, known.nunique() / 2)
+    return not (unseen and is_measured)
 
 
 def _noise(before: Sample, now: Sample, name: str, alpha: float) -> float:

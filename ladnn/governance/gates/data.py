@@ -67,17 +67,30 @@ def shortcut_audit(audit: ShortcutAudit, acceptance: AuditAcceptance | None) -> 
     """
     accepted = acceptance.accepted if acceptance else ()
     open_probes = [result for result in audit.red if result.probe not in accepted]
+    unsure = [result for result in audit.counted if _may_be_red(result) and result.probe not in accepted]
     named = "; ".join(str(result) for result in audit.red)
+    if not audit.counted:
+        why = "the shortcut audit has no probe of the data as they were contributed"
+        return counted("shortcut_audit", None, None, Verdict.NOT_EVALUATED, why)
     if open_probes:
         verdict, reason = Verdict.NOT_EVALUATED, f"the diagnosis can be predicted without the disease: {named}"
     elif all(result.auroc.value is None for result in audit.counted):
         verdict, reason = Verdict.NOT_EVALUATED, "no probe of the shortcut audit could be measured"
+    elif unsure:
+        told = "; ".join(str(result) for result in unsure)
+        verdict, reason = Verdict.NOT_EVALUATED, f"the diagnosis may be predicted without the disease: {told}"
     elif audit.red and acceptance:
         verdict, reason = Verdict.PASS, f"accepted by {acceptance.by}: {acceptance.reason}: {named}"
     else:
         verdict, reason = Verdict.PASS, f"no probe of dataset version {audit.dataset_version} is red: {audit.verdict}"
-    worst = max(open_probes or audit.red or audit.counted, key=_severity)
+    worst = max(open_probes or unsure or audit.red or audit.counted, key=_severity)
     return result_of("shortcut_audit", worst.auroc, worst.limits.red, verdict, reason)
+
+
+def _may_be_red(result: ProbeResult) -> bool:
+    """Tell whether a probe was measured at or beyond its limit on too few cases to say so."""
+    value = result.auroc.value
+    return result.verdict == AuditVerdict.NOT_ENOUGH_CASES and value is not None and value >= result.limits.red
 
 
 def _severity(result: ProbeResult) -> tuple[int, float]:

@@ -109,6 +109,7 @@ class LesionSanity(_Evidence):
         candidate_auroc: mean over the lesions with enough known labels; None where there is none.
         champion_auroc: the same.
         auroc_difference: candidate minus champion, paired.
+        lesion_differences: the same of each lesion with enough known labels.
         candidate_energy: share of the attention maps' sum inside outlined lesions of phantoms; None where not measured.
         champion_energy: the same.
         energy_difference: candidate minus champion, on the same slices.
@@ -117,6 +118,7 @@ class LesionSanity(_Evidence):
     candidate_auroc: float | None
     champion_auroc: float | None
     auroc_difference: Interval | None
+    lesion_differences: dict[str, Interval] = {}
     candidate_energy: float | None
     champion_energy: float | None
     energy_difference: Interval | None

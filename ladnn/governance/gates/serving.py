@@ -34,4 +34,4 @@ def _judge(facts: ServingFacts | None, config: GateConfig) -> tuple[Verdict, str
 
 
 def _is_measured(facts: ServingFacts) -> bool:
-    return facts.latency_ms is not None and math.isfinite(facts.latency_ms)
+    return facts.latency_ms is not None and math.isfinite(facts.latency_ms) and facts.latency_ms > 0

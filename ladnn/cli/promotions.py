@@ -39,11 +39,13 @@ def promote(
     from ladnn.registry.promote_named import promote_named
     from ladnn.registry.reconcile import FLOW_RUN_LATER
     from ladnn.registry.summary import read_held
-    from ladnn.registry.tracking import open_tracking
+    from ladnn.registry.tracking import brief_requests, open_tracking
 
     platform = open_platform()
     with results_only_on_stdout():
-        tracking, trusted = open_tracking(platform.settings), platform.settings.trusted_keys()
+        with brief_requests():  # a server that hangs is told within seconds
+            tracking = open_tracking(platform.settings)
+        trusted = platform.settings.trusted_keys()
         record = promote_named(platform.store, tracking, trusted, model, by=by, reason=reason)
     if as_json:
         emit(record)

@@ -110,6 +110,17 @@ def way_back(log: Iterable[Promotion]) -> list[Promotion]:
     return path
 
 
+def unheard_of(store: ObjectStore, current: Promotion) -> str | None:
+    """Say that the log had records after the last one there is, which may have taken its model away; None if not."""
+    n_noted = noted_length(store, _LOG)
+    if n_noted <= current.number:
+        return None
+    return (
+        f"the promotion log had {n_noted} records and ends at {current.number}: model version {current.model_version} answers, "
+        "though a lost record may name another; run `ladnn reconcile`"
+    )
+
+
 def required_champion(store: ObjectStore) -> Promotion:
     """Return the record that holds now.
 

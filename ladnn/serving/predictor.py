@@ -9,9 +9,10 @@ from ladnn.errors import BundleError
 from ladnn.intake.canonical import CanonicalImage
 from ladnn.intake.decode import decode
 from ladnn.labels import LESIONS
+from ladnn.progress import say
 from ladnn.registry.bundle import Bundle, load_bundle
 from ladnn.registry.looks import Looks, look
-from ladnn.registry.promotion import required_champion
+from ladnn.registry.promotion import required_champion, unheard_of
 from ladnn.registry.rollback import whole_one
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -69,13 +70,15 @@ class Predictor:
 
 
 def load_champion(store: ObjectStore, trusted: TrustedKeys) -> Predictor:
-    """Load the model that the promotion log names.
+    """Load the model that the promotion log names; where the log has lost its end, the last one that there is, and say so.
 
     Raises:
         NoChampionError: nothing has been promoted yet.
         BundleError: the bundle is damaged, or no trusted key signed it.
     """
     record = required_champion(store)
+    if (doubt := unheard_of(store, record)) is not None:
+        say(f"ladnn: {doubt}")
     try:
         return Predictor(load_bundle(store, record.bundle_id, trusted), record.model_version)
     except BundleError as error:

@@ -79,7 +79,7 @@ class ObjectStore(Protocol):
         """
 
     def check_access(self) -> None:
-        """Find out quickly whether the store can be used.
+        """Find out quickly whether the store can be used, or at least be read where it lies on a read-only disk.
 
         Raises:
             StoreAccessError: it cannot; the message says what to set.

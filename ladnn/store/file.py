@@ -87,9 +87,14 @@ class FileStore:
             (self._root / ".sha256" / key).unlink(missing_ok=True)
 
     def check_access(self) -> None:
-        """See `ObjectStore.check_access`; makes the folder where it is missing."""
-        with _explained(self._root), self._temporary(b""):
-            pass
+        """See `ObjectStore.check_access`; makes the folder where it is missing. One on a read-only disk can be read."""
+        try:
+            with _explained(self._root), self._temporary(b""):
+                pass
+        except StoreAccessError as error:
+            is_read_only = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EROFS
+            if not (is_read_only and self._root.is_dir()):
+                raise
 
     def _path(self, key: str) -> Path:
         check_key(key)

@@ -32,6 +32,25 @@ def ladnn(platform, *arguments, code=0, **variables):
     return done
 
 
+def test_a_damaged_retrain_is_told_by_what_looks_at_all_and_a_rollback_holds(two_promoted):
+    (two_promoted.home / "store" / "retrains" / SECOND / "outcome.json").write_bytes(b'{"a"')
+
+    back = ladnn(two_promoted, "rollback", "--reason", "worse at one site")
+    history = json.loads(ladnn(two_promoted, "history", "--json").stdout)
+    shown = ladnn(two_promoted, "history").stdout
+    waiting = ladnn(two_promoted, "waiting")
+
+    assert back.stdout == "champion is model version 1 again (record 3, by ada)\n"
+    assert aliases(open_tracking(two_promoted.settings))["champion"] == "1"
+    assert f"whether retrain {SECOND} still waits for a person cannot be told" in back.stderr
+    assert [record["number"] for record in history["promotions"]] == [1, 2, 3]
+    assert [item["retrain_id"] for item in history["retrains"]] == [two_promoted.retrain_id]
+    assert "restore it from backup" in history["damaged"][f"retrain {SECOND}"]
+    assert f"retrain {SECOND} is not shown" in " ".join(shown.split())
+    assert waiting.stdout == "no candidate waits for a person\n"
+    assert f"whether retrain {SECOND} waits for a person cannot be told" in waiting.stderr
+
+
 def test_a_rollback_is_one_line_in_the_name_of_the_user_and_needs_neither_torch_nor_prefect(two_promoted):
     done = ladnn(two_promoted, "rollback", "--reason", "worse at one site")
 

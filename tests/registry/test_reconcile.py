@@ -266,6 +266,50 @@ def test_a_lost_record_of_a_log_whose_length_was_never_noted_is_known_by_how_its
     assert item.done == "restore promotions/000002.json from backup"
 
 
+@pytest.mark.parametrize("damage", [b'{"a"', b"[]", b"null", b'{"variants": 1}'])
+@pytest.mark.parametrize("name", ["plan", "outcome", "decision", "record"])
+def test_a_damaged_document_of_one_retrain_needs_a_person_and_the_rest_is_mended(two_promoted, name, damage):
+    folder = two_promoted.home / "store" / "retrains" / two_promoted.retrain_id
+    (folder / f"{name}.json").write_bytes(damage)
+    open_tracking(two_promoted.settings).client.set_registered_model_alias(MODEL, "champion", "1")
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert item.what == f"retrain {two_promoted.retrain_id}"
+    assert f"{name}.json" in item.found
+    assert item.done == "restore it from backup"
+    assert [mended.what for mended in found.mended] == ["alias champion"]
+
+
+def test_a_damaged_challenger_needs_a_person_and_the_rest_is_mended(two_promoted):
+    two_promoted.store.put("challengers/000002-r-other-1.json", b"{}")
+    open_tracking(two_promoted.settings).client.set_registered_model_alias(MODEL, "champion", "1")
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    assert [item.what for item in found.needs_a_person] == ["challenger r-other-1"]
+    assert [mended.what for mended in found.mended] == ["alias champion"]
+
+
+def test_a_damaged_record_of_the_log_is_written_again_where_a_decision_record_quotes_it(two_promoted):
+    before = promotions(two_promoted.store)
+    (two_promoted.home / "store" / "promotions" / "000002.json").write_bytes(b"{}")
+    with pytest.raises(PromotionLogError, match="restore it from backup"):
+        promotions(two_promoted.store)
+
+    assert "promotion log" in mended(two_promoted)
+    assert promotions(two_promoted.store) == before
+
+
+def test_a_lost_bundle_that_a_rollback_leads_to_needs_a_person(two_promoted):
+    shutil.rmtree(two_promoted.home / "store" / "bundles" / two_promoted.bundle_id)
+
+    (item,) = reconcile(two_promoted.settings, two_promoted.store).needs_a_person
+
+    assert item.what == "model version 1, to which `ladnn rollback` leads"
+
+
 @pytest.mark.parametrize("lost", ["datasets/{version}/version.json", f"retrains/{SECOND}/test.json"])
 def test_a_lost_document_of_a_withdrawn_model_needs_a_person_and_the_rest_is_mended(two_promoted, lost):
     roll_back(two_promoted.store, two_promoted.trusted, by="Ada", reason="worse at one site")

@@ -16,6 +16,7 @@ from ladnn.labels import LESIONS
 from ladnn.registry.bundle import load_bundle
 from ladnn.serving.predictor import Predictor, load_champion
 from ladnn.signing import TrustedKeys
+from ladnn.store.log import note_length
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,17 @@ def test_a_served_probability_is_the_evaluated_probability_of_the_same_file(trai
         np.testing.assert_allclose(rows, expected, atol=1e-6)
     assert [item.decision for item in one_by_one] == [item.decision for item in together]
     assert len({round(item.probability, 4) for item in together}) > len(files) // 2  # else equality would say little
+
+
+def test_a_model_that_a_lost_record_may_have_taken_away_answers_and_says_so(champion_platform, capsys):
+    load_champion(champion_platform.store, champion_platform.trusted)
+    assert capsys.readouterr().err == ""
+    note_length(champion_platform.store, "promotions/", 2)
+
+    predictor = load_champion(champion_platform.store, champion_platform.trusted)
+
+    assert predictor.model_version == "1"
+    assert "had 2 records and ends at 1: model version 1 answers" in capsys.readouterr().err
 
 
 def test_a_prediction_has_five_lesions_in_order_and_names_its_model(trained_platform, predictor):
@@ -125,6 +137,7 @@ def test_the_serving_path_imports_no_training_library_and_reaches_no_network(cha
         from ladnn.serving.web import create_app
         from ladnn.serving.predictor import load_champion
         from ladnn.signing import TrustedKeys
+from ladnn.store.log import note_length
         from ladnn.store import open_store
 
         store, trusted = open_store(sys.argv[1]), TrustedKeys((sys.argv[3],))

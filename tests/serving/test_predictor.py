@@ -137,7 +137,6 @@ def test_the_serving_path_imports_no_training_library_and_reaches_no_network(cha
         from ladnn.serving.web import create_app
         from ladnn.serving.predictor import load_champion
         from ladnn.signing import TrustedKeys
-from ladnn.store.log import note_length
         from ladnn.store import open_store
 
         store, trusted = open_store(sys.argv[1]), TrustedKeys((sys.argv[3],))

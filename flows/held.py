@@ -50,7 +50,7 @@ def settle_held() -> None:
     """Carry out what persons answered and a crash broke off, and end what nobody answered in time."""
     platform = open_platform()
     trusted = platform.settings.trusted_keys()
-    store, damaged = undamaged(platform.store)
+    store, damaged = undamaged(platform.store, "open")
     for what, error in damaged.items():
         say(f"  {what} is left as it is: {error}")
     for _, item in finish_held(store, _tracking(), trusted) if open_holds(store) else ():

@@ -107,7 +107,7 @@ def _tell_superseded(store: ObjectStore) -> None:
     from ladnn.registry.holds import standing
     from ladnn.registry.summary import open_holds
 
-    store, damaged = undamaged(store)
+    store, damaged = undamaged(store, "open")
     for what, error in damaged.items():
         say(f"whether {what} still waits for a person cannot be told: {error}")
     for decision in open_holds(store):

@@ -17,7 +17,7 @@ def waiting(as_json: Json = False) -> None:
     from ladnn.registry.damaged import undamaged
     from ladnn.registry.summary import waiting as read_waiting
 
-    store, damaged = undamaged(open_platform().store)
+    store, damaged = undamaged(open_platform().store, "open")
     for what, error in damaged.items():
         say(f"whether {what} waits for a person cannot be told: {error}")
     held = read_waiting(store)

@@ -18,7 +18,7 @@ def history(store: ObjectStore) -> dict[str, Any]:
 
     What is damaged is told under `damaged`, with what to do, and left out of the rest.
     """
-    store, damaged = undamaged(store)
+    store, damaged = undamaged(store, "history")
     log, on_its_way = promotions(store), challenger(store)
     records = [
         record.model_dump(mode="json") | {"replaced": before.model_version if before else None}

@@ -81,7 +81,7 @@ def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
 
 def supersede_unfinished(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, current: Plan) -> None:
     """End retrains of the same experiment that newer data overtook; one that damage keeps from ending stays open."""
-    store, _ = undamaged(store)
+    store, _ = undamaged(store, "history")
     for plan in unfinished_before(store, current):
         status: Status = "promoted" if promoted_version(store, plan.retrain_id) else "superseded"
         tracking.finish_all(plan.retrain_id, retrain_runs.ending(status))

@@ -21,6 +21,7 @@ from ladnn.registry.summary import finish_retrain, read_outcome, status_of
 from ladnn.registry.test_set import required_test_result
 from ladnn.registry.tracking import open_tracking
 from ladnn.retrain import read
+from ladnn.store import write_json
 
 
 def mended(platform):
@@ -266,11 +267,26 @@ def test_a_lost_record_of_a_log_whose_length_was_never_noted_is_known_by_how_its
     assert item.done == "restore promotions/000002.json from backup"
 
 
-@pytest.mark.parametrize("damage", [b'{"a"', b"[]", b"null", b'{"variants": 1}'])
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [("plan", None), ("plan", {"variants": 1}), ("outcome", {}), ("decision", []), ("record", [1]), ("test", "none")],
+)
+def test_a_document_that_is_none_needs_a_person_and_the_rest_is_mended(two_promoted, name, document):
+    write_json(two_promoted.store, f"retrains/{two_promoted.retrain_id}/{name}.json", document)
+    open_tracking(two_promoted.settings).client.set_registered_model_alias(MODEL, "champion", "1")
+
+    found = reconcile(two_promoted.settings, two_promoted.store)
+
+    (item,) = found.needs_a_person
+    assert item.what == f"retrain {two_promoted.retrain_id}"
+    assert f"document {name} of" in item.found
+    assert [mended.what for mended in found.mended] == ["alias champion"]
+
+
 @pytest.mark.parametrize("name", ["plan", "outcome", "decision", "record"])
-def test_a_damaged_document_of_one_retrain_needs_a_person_and_the_rest_is_mended(two_promoted, name, damage):
+def test_a_damaged_document_of_one_retrain_needs_a_person_and_the_rest_is_mended(two_promoted, name):
     folder = two_promoted.home / "store" / "retrains" / two_promoted.retrain_id
-    (folder / f"{name}.json").write_bytes(damage)
+    (folder / f"{name}.json").write_bytes(b'{"a"')
     open_tracking(two_promoted.settings).client.set_registered_model_alias(MODEL, "champion", "1")
 
     found = reconcile(two_promoted.settings, two_promoted.store)

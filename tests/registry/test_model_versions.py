@@ -228,7 +228,7 @@ def test_the_champion_loaded_by_mlflow_predicts_what_the_service_predicts(
     table = predictions_by_mlflow(f"sqlite:///{tmp_path / 'tracking' / 'mlflow.db'}", [images[0], str(path)])
 
     assert_same_predictions(table, champion_platform, [images[0], str(path)])
-    assert sorted(path.name for path in (tmp_path / "tracking").iterdir()) == ["artifacts", "mlflow.db"]
+    assert sorted(path.name for path in (tmp_path / "tracking").iterdir()) == ["artifacts", "mlflow.db", "mlflow.lock"]
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_history_of_an_empty_platform_is_empty(tmp_path):
     done = ladnn(tmp_path / "empty", "history", "--json")
 
     nothing = {key: [] for key in ("promotions", "drift_accepted", "retrains")}
-    assert document(done) == {"champion": None, "challenger": None} | nothing
+    assert document(done) == {"champion": None, "challenger": None, "damaged": {}} | nothing
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -143,6 +143,15 @@ def load_bundle(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> Bun
     return _open(bundle_id, lambda name: store.get(f"{PREFIX}{bundle_id}/{name}"), trusted)
 
 
+def damage_of(store: ObjectStore, bundle_id: str, trusted: TrustedKeys) -> BundleError | None:
+    """Return why a bundle of the store cannot be loaded; None where it can."""
+    try:
+        load_bundle(store, bundle_id, trusted)
+    except BundleError as error:
+        return error
+    return None
+
+
 def open_bundle(folder: Path, trusted: TrustedKeys) -> Bundle:
     """Load a bundle from a folder that has its id for a name; a file that `bundle.json` does not name is not touched.
 

@@ -48,6 +48,13 @@ class Item(BaseModel):
     """What was done about it; or what a person can do."""
 
 
+def unreadable(what: str, error: LadnnError, found: str = "") -> Item:
+    """Return what a person must mend: what is lost or damaged, and where that hinders, what was found before."""
+    return Item(
+        what=what, found=f"{found}, but {error.problem}" if found else error.problem, done=error.remedy or _RESTORE
+    )
+
+
 def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) -> Iterator[tuple[bool, Item]]:
     """End held retrains that no longer wait for a person; yield whether it could be done."""
     for decision in open_holds(store):
@@ -57,7 +64,7 @@ def finish_held(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys) ->
                 continue
             outcome = settle(store, tracking, trusted, decision)
         except UNREADABLE as error:
-            yield False, _unreadable(what, state, error)
+            yield False, unreadable(what, error, state)
         else:
             done = f"ended as {outcome.status if outcome else state}"
             yield True, Item(what=what, found=f"{state}, but had not ended", done=done)
@@ -74,7 +81,7 @@ def finish_retrains(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys
         try:
             end_retrain(store, tracking, trusted, plan, status)
         except UNREADABLE as error:
-            yield False, _unreadable(what, found, error)
+            yield False, unreadable(what, error, found)
         else:
             yield True, Item(what=what, found=f"{found}, but had not ended", done=f"ended as {status}")
 
@@ -129,7 +136,7 @@ def correct_statuses(store: ObjectStore, tracking: Tracking) -> Iterator[tuple[b
         try:
             retrain_runs.end(tracking, summarise(store, plan))
         except UNREADABLE as error:
-            yield False, _unreadable(what, found, error)
+            yield False, unreadable(what, error, found)
         else:
             yield True, Item(what=what, found=found, done=f"set to {status}")
 
@@ -157,10 +164,6 @@ def discard_checkpoints(store: ObjectStore) -> Iterator[Item]:
             store.discard(key)
         what = f"checkpoints of {retrain_id}/{variant}"
         yield Item(what=what, found=f"{len(keys)} left, though {why}", done="removed")
-
-
-def _unreadable(what: str, found: str, error: LadnnError) -> Item:
-    return Item(what=what, found=f"{found}, but {error.problem}", done=error.remedy or _RESTORE)
 
 
 def _verdict(store: ObjectStore, plan: Plan) -> tuple[Status, str] | None:

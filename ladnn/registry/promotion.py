@@ -4,7 +4,8 @@ MLflow's aliases follow it (`ladnn.registry.model_versions`); a service needs no
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,6 +16,7 @@ from ladnn.store import ObjectStore, read_json, write_json_if_absent
 from ladnn.store.log import length_key, note_length, noted_length
 
 _LOG = "promotions/"
+_RESTORE = "restore it from backup"
 _RECORD = re.compile(rf"{_LOG}(\d+)\.json")
 
 
@@ -47,7 +49,7 @@ def promotions(store: ObjectStore) -> list[Promotion]:
     Raises:
         PromotionLogError: a record is missing, or is none.
     """
-    n_written = noted_length(store, _LOG)  # before the log is listed: another process may append to it
+    n_written = _n_written(store)  # before the log is listed: another process may append to it
     log = [_read(store, key) for key in _keys(store)]
     for number, record in enumerate(log, start=1):
         if record.number != number:
@@ -68,14 +70,26 @@ def is_damaged(store: ObjectStore, number: int) -> bool:
 
 def _read(store: ObjectStore, key: str) -> Promotion:
     try:
-        return Promotion.model_validate(read_json(store, key))
+        with _damage_explained():
+            return Promotion.model_validate(read_json(store, key))
+    except ValidationError as error:
+        what = f"{key} of {store.url} is no record of the promotion log ({error.error_count()} fields do not fit)"
+        raise PromotionLogError(what, _RESTORE) from error
+
+
+def _n_written(store: ObjectStore) -> int:
+    with _damage_explained():
+        return noted_length(store, _LOG)
+
+
+@contextmanager
+def _damage_explained() -> Iterator[None]:
+    try:
+        yield
     except StoreAccessError:
         raise
     except StoreError as error:
-        raise PromotionLogError(error.problem, error.remedy or "restore it from backup") from error
-    except ValidationError as error:
-        what = f"{key} of {store.url} is no record of the promotion log ({error.error_count()} fields do not fit)"
-        raise PromotionLogError(what, "restore it from backup") from error
+        raise PromotionLogError(error.problem, error.remedy or _RESTORE) from error
 
 
 def _lost(store: ObjectStore, number: int, else_: str = "") -> PromotionLogError:
@@ -110,15 +124,24 @@ def way_back(log: Iterable[Promotion]) -> list[Promotion]:
     return path
 
 
-def unheard_of(store: ObjectStore, current: Promotion) -> str | None:
-    """Say that the log had records after the last one there is, which may have taken its model away; None if not."""
-    n_noted = noted_length(store, _LOG)
-    if n_noted <= current.number:
-        return None
-    return (
-        f"the promotion log had {n_noted} records and ends at {current.number}: model version {current.model_version} answers, "
-        "though a lost record may name another; run `ladnn reconcile`"
-    )
+def answering_champion(store: ObjectStore) -> tuple[Promotion, str | None]:
+    """Return the record that holds now, and where the log may have had later ones, which could name another, what to know.
+
+    Raises:
+        NoChampionError: nothing has been promoted yet.
+    """
+    doubt = None
+    try:
+        n_written = _n_written(store)  # before the log is listed, as above
+    except PromotionLogError as error:
+        n_written, doubt = 0, str(error)
+    current = required_champion(store)
+    if n_written > current.number:
+        doubt = (
+            f"the promotion log had {n_written} records and ends at {current.number}: model version {current.model_version} "
+            "answers, though a lost record may name another; run `ladnn reconcile`"
+        )
+    return current, doubt
 
 
 def required_champion(store: ObjectStore) -> Promotion:

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ladnn.errors import BundleError, PromotionLogError, RetrainError, TrackingError
 from ladnn.platform import only_one_retrain
-from ladnn.progress import say
-from ladnn.registry.bundle import load_bundle
+from ladnn.registry.bundle import damage_of, load_bundle
 from ladnn.registry.challenger_log import Challenger, named_challengers
 from ladnn.registry.damaged import quoted_records, undamaged
 from ladnn.registry.leftovers import (
@@ -23,6 +22,7 @@ from ladnn.registry.leftovers import (
     finish_held,
     finish_retrains,
     tell_withdrawals,
+    unreadable,
 )
 from ladnn.registry.model_versions import (
     aliased_models,
@@ -42,7 +42,6 @@ from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore, write_json, write_json_if_absent
 from ladnn.store.keys import CHECKPOINTS
 
-_RESTORE = "restore that from backup"
 FLOW_RUN_LATER = "a flow run that still waits for it is ended by the next retrain or monitor"
 _TOUCHED = ("promotions/", PREFIX, REPRODUCTIONS, CHECKPOINTS)
 
@@ -67,12 +66,11 @@ def reconcile(settings: Settings, store: ObjectStore) -> Reconciled:
     if not any(True for prefix in _TOUCHED for _ in store.list(prefix)):
         return Reconciled()
     store, wrong = undamaged(store)
-    damaged = [Item(what=what, found=error.problem, done=error.remedy or _RESTORE) for what, error in wrong.items()]
+    damaged = [unreadable(what, error) for what, error in wrong.items()]
     at_work: list[Item] = []
     mended = _restore_records(store)
     if (lost := _lost_record(store)) is not None:  # what follows from half a log would be wrong
         return Reconciled(mended=tuple(mended), needs_a_person=(lost, *damaged))
-    say("asking MLflow")
     with brief_requests():  # one that hangs is told within seconds
         tracking = open_tracking(settings)
     trusted = settings.trusted_keys()
@@ -147,22 +145,14 @@ def _damaged_models(store: ObjectStore, trusted: TrustedKeys) -> Iterator[Item]:
     if not path:
         return
     *before, current = path
-    if (error := _damage(store, current, trusted)) is not None:
+    if (error := damage_of(store, current.bundle_id, trusted)) is not None:
         ways = filter(None, (error.remedy, whole_one(store, trusted, damaged=current)))
         what = f"champion, model version {current.model_version}"
         yield Item(what=what, found=error.problem, done="; or ".join(ways))
     for model in before[-1:]:
-        if (error := _damage(store, model, trusted)) is not None:
+        if (error := damage_of(store, model.bundle_id, trusted)) is not None:
             what = f"model version {model.model_version}, to which `ladnn rollback` leads"
-            yield Item(what=what, found=error.problem, done=error.remedy or _RESTORE)
-
-
-def _damage(store: ObjectStore, model: Promotion, trusted: TrustedKeys) -> BundleError | None:
-    try:
-        load_bundle(store, model.bundle_id, trusted)
-    except BundleError as error:
-        return error
-    return None
+            yield unreadable(what, error)
 
 
 def _restore_versions(store: ObjectStore, tracking: Tracking, trusted: TrustedKeys, mended: list[Item]) -> list[Item]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ladnn.accountability import check_accountable
 from ladnn.errors import BundleError, NoChampionError, PromotionError
-from ladnn.registry.bundle import load_bundle
+from ladnn.registry.bundle import damage_of, load_bundle
 from ladnn.registry.promotion import Promotion, Proposal, promote, promotions, required_champion, way_back
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -77,11 +77,8 @@ def whole_one(store: ObjectStore, trusted: TrustedKeys, damaged: Promotion) -> s
     for record in former.values():
         if record.bundle_id in {damaged.bundle_id, log[-1].bundle_id} or (record.synthetic and not log[-1].synthetic):
             continue
-        try:
-            load_bundle(store, record.bundle_id, trusted)
-        except BundleError:
-            continue
-        return f"`ladnn rollback {record.model_version}` leads to a model that is whole"
+        if damage_of(store, record.bundle_id, trusted) is None:
+            return f"`ladnn rollback {record.model_version}` leads to a model that is whole"
     return None
 
 

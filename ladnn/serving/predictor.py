@@ -12,7 +12,7 @@ from ladnn.labels import LESIONS
 from ladnn.progress import say
 from ladnn.registry.bundle import Bundle, load_bundle
 from ladnn.registry.looks import Looks, look
-from ladnn.registry.promotion import required_champion, unheard_of
+from ladnn.registry.promotion import answering_champion
 from ladnn.registry.rollback import whole_one
 from ladnn.signing import TrustedKeys
 from ladnn.store import ObjectStore
@@ -76,8 +76,8 @@ def load_champion(store: ObjectStore, trusted: TrustedKeys) -> Predictor:
         NoChampionError: nothing has been promoted yet.
         BundleError: the bundle is damaged, or no trusted key signed it.
     """
-    record = required_champion(store)
-    if (doubt := unheard_of(store, record)) is not None:
+    record, doubt = answering_champion(store)
+    if doubt is not None:
         say(f"ladnn: {doubt}")
     try:
         return Predictor(load_bundle(store, record.bundle_id, trusted), record.model_version)

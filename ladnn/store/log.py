@@ -40,17 +40,21 @@ def read_entries(store: ObjectStore, prefix: str) -> Iterator[Any]:
     Raises:
         StoreError: the log has lost a record.
     """
+    n_noted = noted_length(store, prefix)  # before the log is listed: another process may append to it
+    n_read = 0
     for key in entry_keys(store, prefix):
         yield read_json(store, key)
+        n_read += 1
+    if n_read < n_noted:
+        raise _lost(store, prefix, n_read + 1, f"; without one delete {length_key(prefix)}")
 
 
 def entry_keys(store: ObjectStore, prefix: str, after: int = 0) -> Iterator[str]:
     """Yield the keys of a log's entries after a number, in order.
 
     Raises:
-        StoreError: the log has lost a record.
+        StoreError: the log has lost a record that was not its last.
     """
-    n_noted = noted_length(store, prefix)  # before the log is listed: another process may append to it
     number_of = re.compile(rf"{re.escape(prefix)}(\d{{8}})\.json")
     expected = after + 1
     for key in store.list(prefix, start_after=entry_key(prefix, after)):
@@ -64,8 +68,6 @@ def entry_keys(store: ObjectStore, prefix: str, after: int = 0) -> Iterator[str]
             yield entry_key(prefix, passed_over)
         yield key
         expected = number + 1
-    if n_noted >= expected:
-        raise _lost(store, prefix, expected, f"; without one delete {length_key(prefix)}")
 
 
 def entry_key(prefix: str, number: int) -> str:

@@ -14,8 +14,10 @@ from ladnn.errors import BundleError, ImageRejectedError, NoChampionError
 from ladnn.intake.decode import decode
 from ladnn.labels import LESIONS
 from ladnn.registry.bundle import load_bundle
+from ladnn.registry.reconcile import reconcile
 from ladnn.serving.predictor import Predictor, load_champion
 from ladnn.signing import TrustedKeys
+from ladnn.store import write_json
 from ladnn.store.log import note_length
 
 
@@ -55,6 +57,16 @@ def test_a_model_that_a_lost_record_may_have_taken_away_answers_and_says_so(cham
 
     assert predictor.model_version == "1"
     assert "had 2 records and ends at 1: model version 1 answers" in capsys.readouterr().err
+
+
+def test_a_damaged_note_of_the_logs_length_is_told_and_the_model_answers_all_the_same(champion_platform, capsys):
+    write_json(champion_platform.store, "log_lengths/promotions.json", {})
+
+    assert load_champion(champion_platform.store, champion_platform.trusted).model_version == "1"
+
+    assert "promotions.json of" in capsys.readouterr().err
+    (item,) = reconcile(champion_platform.settings, champion_platform.store).needs_a_person
+    assert (item.what, item.done) == ("promotion log", "restore it from backup, or delete it")
 
 
 def test_a_prediction_has_five_lesions_in_order_and_names_its_model(trained_platform, predictor):

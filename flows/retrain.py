@@ -47,6 +47,7 @@ from ladnn.registry.model_versions import follow_log
 from ladnn.registry.promotion import champion
 from ladnn.registry.publication import end_retrain
 from ladnn.registry.retrain_figures import draw_figures
+from ladnn.registry.retrain_panels import draw_panels
 from ladnn.registry.summary import RetrainSummary, Status, summarise
 from ladnn.registry.test_set import TestResult, open_test_set, read_flips, read_test_result
 from ladnn.registry.tracking import Tracking, open_tracking
@@ -229,7 +230,8 @@ def test_candidate(
     store, run_id = platform.store, tracking.parent_run(current.retrain_id, {})
     trusted = platform.settings.trusted_keys()
     result = open_test_set(store, current, version, bundle_id, trusted, platform.settings.cache, failed)
-    retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), draw_figures(store, current))
+    figures = draw_figures(store, current) | draw_panels(store, current)
+    retrain_runs.log_evaluation(tracking, run_id, metric_rows(store, current), figures)
     return result
 
 

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ladnn.cli.files import write_asked
+from ladnn.cli.files import make_folder, write_asked
 from ladnn.cli.options import Json
-from ladnn.errors import DatasetError
+from ladnn.errors import DatasetError, ImageRejectedError
 from ladnn.platform import open_platform
 from ladnn.progress import progress_bar, say
 from ladnn.result import emit
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ladnn.evaluation.attention import AttentionSource
     from ladnn.evaluation.figures.attention_panel import PanelRow
     from ladnn.evaluation.outlined import OutlinedSlice
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Where models look: Grad-CAM++ maps, measured and drawn.")
 _MODELS = "champion, a bundle (b-…), a retrain (r-…, or last: all its variants), or r-…/variant"
+Fineness = Annotated[
+    int, typer.Option(min=1, max=8, help="Points a cell's side at which maps are computed; 1 is the plain map.")
+]
 PHANTOM_SEED = 9000
 """Of the phantoms that are shown; `ladnn phantoms` begins at 1, so that training has not seen them."""
 
@@ -35,14 +41,12 @@ def pointing(
     tolerance_px: Annotated[
         float, typer.Option(min=0, help="How far outside a lesion a peak is near it; 15 in Zhang et al. 2016.")
     ] = 15,
-    fineness: Annotated[
-        int, typer.Option(min=1, max=8, help="Points a cell's side at which maps are computed; 1 is the plain map.")
-    ] = 4,
+    fineness: Fineness = 4,
     as_json: Json = False,
 ) -> None:
     """Measure on fresh phantoms how often maps peak in lesions, and how much of them lies there."""
     from ladnn.evaluation.outlined import outlined_phantoms
-    from ladnn.evaluation.pointing import diagnosis_difference, look, summarise_pointing
+    from ladnn.evaluation.pointing import diagnosis_differences, look, summarise_pointing
     from ladnn.registry.attention_sources import attention_sources
     from ladnn.registry.named_models import CHAMPION
     from ladnn.statistics import Bootstrap
@@ -56,8 +60,7 @@ def pointing(
         with progress_bar(f"{name}: slices") as bar:
             looks[name] = look(source, shown, tolerance_px, fineness, bar)
     measured = {name: summarise_pointing(seen, sampling, tolerance_px) for name, seen in looks.items()}
-    first, *others = looks
-    differences = {f"{first} - {other}": diagnosis_difference(looks[first], looks[other], sampling) for other in others}
+    differences = diagnosis_differences(looks, sampling)
     if as_json:
         emit({"n_slices": len(shown), "models": measured, "diagnosis_differences": differences})
     else:
@@ -72,26 +75,28 @@ def panel(
     model: Annotated[str, typer.Option(help=f"Model: {_MODELS}.")] = "champion",
     against: Annotated[str | None, typer.Option(help="A second model, such as a baseline; drawn first.")] = None,
     label: Annotated[str, typer.Option(help="Whose map is drawn: covid or a lesion code.")] = "covid",
+    fineness: Fineness = 4,
 ) -> None:
     """Draw slices with the maps and overlays of one model, or of two side by side (paper, figure 5).
 
-    Where heads see statistics of the maps (`training.pooling = "statistics"`, the weekly recipe), what is above zero and
-    what is below it are taken apart before Grad-CAM++, so that a plain Grad-CAM++ differs; the figure says so. Models
-    without a head for the label, such as baselines for a lesion, are left out with a note.
+    Maps are sampled between their cells and smoothed; `--fineness 1` draws the plain ones. Where heads see statistics of
+    the maps (`training.pooling = "statistics"`, the weekly recipe), what is above zero and what is below it are taken
+    apart before Grad-CAM++. The figure says in what a plain Grad-CAM++ differs. Models without a head for the label,
+    such as baselines for a lesion, are left out with a note.
     """
-    from ladnn.evaluation.figures.attention_panel import attention_panel
+    from ladnn.evaluation.figures.attention_panel import attention_panel, panel_title
     from ladnn.registry.attention_sources import attention_sources
 
     platform, names = open_platform(), [against, model] if against else [model]
     sources = _with_head(attention_sources(platform.store, names, platform.settings.trusted_keys()), label)
     shown = _slices(images or [], phantoms)
+    make_folder(out.parent)
     with progress_bar("panel: slices") as bar:
         rows = []
         for done, (name, piece) in enumerate(shown, start=1):
-            rows.append(_row(name, piece, sources, label))
+            rows.append(_row(name, piece, sources, label, fineness))
             bar(done, len(shown))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_asked(out, attention_panel(rows, _title(sources, label)))
+    write_asked(out, attention_panel(rows, panel_title(sources.values(), label, fineness=fineness)))
 
 
 def _with_head(sources: "dict[str, AttentionSource]", label: str) -> "dict[str, AttentionSource]":
@@ -104,29 +109,31 @@ def _with_head(sources: "dict[str, AttentionSource]", label: str) -> "dict[str, 
     return found
 
 
-def _title(sources: "dict[str, AttentionSource]", label: str) -> str:
-    title = f"Grad-CAM++ of {label}"
-    if any(source.heads.of_statistics for source in sources.values()):
-        title += " (maps of two signs taken apart, where a plain Grad-CAM++ differs)"
-    return title
-
-
 def _slices(images: list[Path], n_phantoms: int) -> "list[tuple[str, OutlinedSlice]]":
     from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
-    from ladnn.intake.decode import decode
 
-    try:
-        files = [(path.name, OutlinedSlice(decode(path.read_bytes()).pixels, {}, path.name)) for path in images]
-    except OSError as error:
-        raise DatasetError(f"{error.filename}: {error.strerror}; name a PNG, JPEG or DICOM file") from error
+    files = [(path.name, OutlinedSlice(_pixels(path), {}, path.name)) for path in images]
     phantoms = outlined_phantoms(PHANTOM_SEED, n_phantoms, 1)
     return files + [(f"phantom {number}", piece) for number, piece in enumerate(phantoms, start=1)]
 
 
-def _row(name: str, piece: "OutlinedSlice", sources: "dict[str, AttentionSource]", label: str) -> "PanelRow":
+def _pixels(path: Path) -> "NDArray[np.uint8]":
+    from ladnn.intake.decode import decode
+
+    try:
+        return decode(path.read_bytes()).pixels
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; name a PNG, JPEG or DICOM file") from error
+    except ImageRejectedError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _row(
+    name: str, piece: "OutlinedSlice", sources: "dict[str, AttentionSource]", label: str, fineness: int
+) -> "PanelRow":
     from ladnn.evaluation.figures.attention_panel import PanelRow
 
-    maps = {model: source.on_picture(piece.pixels, [label])[0] for model, source in sources.items()}
+    maps = {model: source.on_picture(piece.pixels, [label], fineness)[0] for model, source in sources.items()}
     return PanelRow(name=name, pixels=piece.pixels, maps=maps, masks=piece.masks)
 
 

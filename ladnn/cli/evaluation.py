@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ladnn.cli.files import make_folder, write_file
 from ladnn.cli.options import Json
 from ladnn.platform import open_platform
 from ladnn.result import emit
@@ -55,15 +56,17 @@ def figures(
     retrain_id: RetrainId = None,
     as_json: Json = False,
 ) -> None:
-    """Draw ROC, precision-recall, calibration, lesion and training figures of a retrain."""
+    """Draw ROC, precision-recall, calibration, lesion, attention and training figures of a retrain."""
     from ladnn.registry.retrain_figures import draw_figures
+    from ladnn.registry.retrain_panels import draw_panels
     from ladnn.retrain import chosen_plan
 
     store = open_platform().store
-    drawn = draw_figures(store, chosen_plan(store, retrain_id))
-    out.mkdir(parents=True, exist_ok=True)
+    plan = chosen_plan(store, retrain_id)
+    drawn = draw_figures(store, plan) | draw_panels(store, plan)
+    make_folder(out)
     for name, data in drawn.items():
-        (out / name).write_bytes(data)
+        write_file(out / name, data)
     paths = [str(out / name) for name in drawn]
     if as_json:
         emit(paths)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ladnn.cli.files import make_folder, write_asked
 from ladnn.cli.options import Json, Overrides
 from ladnn.errors import ConfigError
 from ladnn.platform import check_free_space, only_one_retrain, open_platform
-from ladnn.progress import say
 from ladnn.result import emit, results_only_on_stdout
 from ladnn.store import canonical_json
 
@@ -62,6 +62,8 @@ def table2(
     platform = open_platform()
     check_free_space(platform.settings)
     check_backbones(chosen, recipe, WeightsSource(platform.weights))
+    if out is not None:
+        make_folder(out)
     with only_one_retrain(platform.settings), results_only_on_stdout():
         cells = plan_cells(platform.store, recipe, chosen, _names(cuts, "--cuts"), seeds or recipe.n_seeds)
         train_cells(platform, cells)
@@ -69,10 +71,8 @@ def table2(
         evaluation = recipe.evaluation
         table = tabulate(platform.store, cells, sampling_of(evaluation, recipe.seed), evaluation.min_slice_patients)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "table2.json").write_bytes(canonical_json(table.model_dump(mode="json")))
-        (out / "table2.csv").write_text(_as_csv(table), encoding="utf-8")
-        say(f"wrote {out / 'table2.json'} and {out / 'table2.csv'}")
+        write_asked(out / "table2.json", canonical_json(table.model_dump(mode="json")))
+        write_asked(out / "table2.csv", _as_csv(table).encode())
     if as_json:
         emit(table)
     else:

@@ -99,10 +99,11 @@ def chosen_version(store: ObjectStore, prefix: str | None) -> DatasetVersion:
 
 
 def _nothing(store: ObjectStore, data: DataConfig) -> str:
-    kind = "synthetic" if data.synthetic else "real"
+    kind, command = ("synthetic", "ladnn phantoms") if data.synthetic else ("real", "ladnn import covid-ct DIR")
+    other = "" if data.synthetic else "; to try it out, `ladnn phantoms` and --set data.synthetic=true"
     return (
-        f"no {kind} image{_of_cut(data.cut)} has been accepted in {store.url}; contribute some "
-        "(`ladnn import covid-ct DIR` or `ladnn phantoms`), and see `ladnn quarantine list` for what was set aside"
+        f"no {kind} image{_of_cut(data.cut)} has been accepted in {store.url}; contribute some (`{command}`), and see "
+        f"`ladnn quarantine list` for what was set aside{other}"
     )
 
 

@@ -4,7 +4,7 @@ Pointing game: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016, arXiv:1608.00507, 
 mask: Wang et al., Score-CAM, CVPR workshops 2020, arXiv:1910.01279, section 4.3.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.ndimage import distance_transform_edt
 
 from ladnn.errors import DatasetError
+from ladnn.evaluation.at_threshold import not_certain
 from ladnn.evaluation.attention import FINENESS, AttentionSource, Maps
 from ladnn.evaluation.outlined import Mask, OutlinedSlice
 from ladnn.labels import DIAGNOSIS, LESIONS
@@ -23,6 +24,8 @@ ALL_LESIONS = "lesions"
 """Name of the five lesion heads taken together: every pair of an image and a lesion that it shows."""
 
 
+_SHARES_OF_MAPS = ("pointing", "in_any", "near")
+"""Measures that are 1 or 0 of one map (but for ties), and so proportions; the others are shares of a map or picture."""
 NEAR_PX = 15.0
 """How far outside an outline a peak counts in the pointing game as it was published (Zhang et al., section 4.1)."""
 
@@ -181,8 +184,41 @@ def diagnosis_difference(ours: Sequence[Look], theirs: Sequence[Look], sampling:
     values = np.array(
         [(a.hit - b.hit, a.near - b.near, a.energy - b.energy) for a, b in zip(*pairs, strict=True)], dtype=np.float64
     ).reshape(-1, 3)
-    pointing, near, energy = _means(values, patients[0], sampling)
+    pointing, near, energy = (
+        not_certain(mean, None, sampling.confidence) for mean in _means(values, patients[0], sampling)
+    )
     return PointingDifference(pointing=pointing, near=near, energy=energy)
+
+
+def diagnosis_differences(looks: Mapping[str, Sequence[Look]], sampling: Bootstrap) -> dict[str, PointingDifference]:
+    """Compare each LA-DNN with the baseline of its backbone and seed; without such pairs the first model with the others.
+
+    Seeds of a backbone are taken together: a difference is their mean, and a patient is drawn with all of its maps.
+
+    Args:
+        looks: by model; variants by their names, such as `resnet18-ladnn-seed7`.
+        sampling: of the intervals.
+
+    Returns:
+        By what is compared, such as `resnet18: ladnn - baseline, mean of 3 seeds`.
+
+    Raises:
+        DatasetError: the models were not shown the same slices.
+    """
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for name in looks:
+        backbone, is_ladnn, seed = name.partition("-ladnn")
+        if is_ladnn and (control := f"{backbone}-baseline{seed}") in looks:
+            pairs.setdefault(backbone, []).append((name, control))
+    if not pairs:
+        first, *others = looks
+        return {f"{first} - {other}": diagnosis_difference(looks[first], looks[other], sampling) for other in others}
+    differences = {}
+    for backbone, of_seeds in pairs.items():
+        ours, theirs = ([item for name in names for item in looks[name]] for names in zip(*of_seeds, strict=True))
+        seeds = f", mean of {len(of_seeds)} seeds" if len(of_seeds) > 1 else ""
+        differences[f"{backbone}: ladnn - baseline{seeds}"] = diagnosis_difference(ours, theirs, sampling)
+    return differences
 
 
 def _present(looks: Sequence[Look]) -> list[str]:
@@ -195,8 +231,13 @@ def _summary(looks: Sequence[Look], sampling: Bootstrap) -> LabelPointing:
         "chance": "chance", "chance_any": "chance_any", "chance_near": "chance_near",
     }  # fmt: skip
     values = np.array([[getattr(item, name) for name in fields.values()] for item in looks])
-    means = _means(values, [item.patient for item in looks], sampling)
-    return LabelPointing(**dict(zip(fields, means, strict=True)))
+    patients = [item.patient for item in looks]
+    return LabelPointing(
+        **{
+            name: not_certain(mean, len(set(patients)) if name in _SHARES_OF_MAPS else None, sampling.confidence)
+            for name, mean in zip(fields, _means(values, patients, sampling), strict=True)
+        }
+    )
 
 
 def _means(values: Weights, patients: Sequence[str], sampling: Bootstrap) -> tuple[Interval, ...]:

@@ -40,6 +40,10 @@ class Origin(Protocol):
     def file_name(self) -> str:
         """Name of the file, which the operator's folder uses too."""
 
+    @property
+    def place(self) -> str:
+        """Where a fetched file lies on this host."""
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -60,6 +64,11 @@ class Package:
         """See `Origin.file_name`."""
         return PurePosixPath(self.path).name
 
+    @property
+    def place(self) -> str:
+        """See `Origin.place`."""
+        return f"the package {self.requirement}"
+
     def fetch(self, sha256: str) -> bytes:  # noqa: ARG002 (nothing is downloaded)
         """See `Origin.fetch`."""
         try:
@@ -79,9 +88,18 @@ class Download:
         """See `Origin.file_name`."""
         return self.url.rpartition("/")[2]
 
+    @property
+    def place(self) -> str:
+        """See `Origin.place`."""
+        return str(self._cached)
+
+    @property
+    def _cached(self) -> Path:
+        return Path(torch.hub.get_dir()) / "checkpoints" / self.file_name
+
     def fetch(self, sha256: str) -> bytes:
         """See `Origin.fetch`."""
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / self.file_name
+        cached = self._cached
         try:
             if not cached.is_file():
                 # torch sets no time-out: without this, a firewall that drops packets would hold it for minutes.
@@ -144,7 +162,7 @@ class WeightsSource:
             except ObjectNotFoundError:
                 pass  # the library may have it all the same
         try:
-            return file.origin.fetch(file.sha256), str(file.origin)
+            return file.origin.fetch(file.sha256), file.origin.place
         except WeightsError as error:
             where = self.own.url if self.own is not None else "a folder that LADNN_WEIGHTS_URL names (file:///folder)"
             raise WeightsError(

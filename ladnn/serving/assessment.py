@@ -1,6 +1,6 @@
 """Models scored on a labelled folder of images that no retrain has seen: the champion, or whatever was trained."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ladnn.evaluation.slices import Scores, score
 from ladnn.evaluation.validation import read_validated, sampling_of
 from ladnn.intake.covid_ct import read_labelled_images
 from ladnn.intake.decode import decode
-from ladnn.labels import DIAGNOSIS
+from ladnn.labels import DIAGNOSIS, LABELS
 from ladnn.model.graph import InferenceGraph
 from ladnn.model.preprocessing import Preprocessing
 from ladnn.progress import Steps, no_steps
@@ -212,7 +212,12 @@ def _read(
 ) -> _Folder:
     pixels: dict[Preprocessing, list[NDArray[np.uint8]]] = {form: [] for form in forms}
     kept, digests, skipped = [], [], []
+    repeated = _repeated(frame)
     for done, (position, name) in enumerate(frame["image"].items(), start=1):
+        on_image(done)
+        if position in repeated:
+            skipped.append(Skipped(image=name, reason=repeated[position]))
+            continue
         try:
             canonical = decode((images / name).read_bytes())
             digests.append(canonical.digest)
@@ -223,12 +228,22 @@ def _read(
             skipped.append(Skipped(image=name, reason=f"cannot be read from {images}: {error.strerror}"))
         except ImageRejectedError as error:
             skipped.append(Skipped(image=name, reason=str(error)))
-        on_image(done)
     if not kept:
         first = f"{skipped[0].image}: {skipped[0].reason}" if skipped else "the table has no row"
         raise ContributionError(f"not one image of {table} can be read from {images}; first: {first}")
     stacked = {form: np.stack(of_form) for form, of_form in pixels.items()}
     return _Folder(_rows(frame.loc[kept]), tuple(digests), stacked, tuple(skipped))
+
+
+def _repeated(frame: pd.DataFrame) -> dict[Hashable, str]:
+    """Say why rows of images that are named more than once are left out; where all agree the first one counts."""
+    judged = ["image", "patient_id", *LABELS]
+    unclear = frame["image"].duplicated(keep=False) & ~frame.duplicated(judged, keep=False)
+    unclear = unclear.groupby(frame["image"]).transform("any")
+    later = frame["image"].duplicated() & ~unclear
+    reasons = {position: "it is named on an earlier line, and counts once" for position in frame.index[later]}
+    differ = "it is named on several lines that do not agree on its patient and labels; keep the right one"
+    return reasons | dict.fromkeys(frame.index[unclear], differ)
 
 
 def _rows(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ladnn.cli import app
 from ladnn.cli.attention import _with_head
-from ladnn.errors import BundleError, DatasetError, NoChampionError, RetrainError
+from ladnn.errors import BundleError, DatasetError, NoChampionError, RetrainError, SettingsError
 from ladnn.evaluation.pointing import ALL_LESIONS
 from ladnn.labels import LABELS
 
@@ -47,6 +47,29 @@ def test_a_panel_of_files_and_phantoms(champion_platform: TrainedPlatform, tmp_p
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_file_that_is_no_picture_and_a_folder_that_cannot_be_made_are_named(
+    trained_platform: TrainedPlatform, tmp_path: Path
+) -> None:
+    (table := tmp_path / "labels.csv").write_text("image\n")
+    panel = ("panel", "--model", trained_platform.retrain_id, "--out")
+    with pytest.raises(DatasetError, match=r"labels\.csv"):
+        _run(trained_platform.home, *panel, str(tmp_path / "x.png"), str(table))
+    with pytest.raises(SettingsError, match=r"labels\.csv"):
+        _run(trained_platform.home, *panel, str(table / "x.png"), "--phantoms", "1")
+
+
+def test_a_plain_map_differs_from_one_sampled_between_its_cells(
+    trained_platform: TrainedPlatform, tmp_path: Path
+) -> None:
+    drawn = []
+    for fineness in ("1", "4"):
+        out = tmp_path / f"{fineness}.png"
+        panel = ("panel", "--model", trained_platform.retrain_id, "--phantoms", "1", "--fineness", fineness)
+        _run(trained_platform.home, *panel, "--out", str(out))
+        drawn.append(out.read_bytes())
+    assert drawn[0] != drawn[1]
+
+
 def test_a_model_without_the_head_is_left_out_with_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     ladnn, baseline = (SimpleNamespace(labels=labels) for labels in (LABELS, LABELS[:1]))
     both = {"a-ladnn": ladnn, "a-baseline": baseline}
@@ -69,6 +92,7 @@ def test_the_same_maps_from_the_bundle_and_from_the_trained_variant(champion_pla
         (("pointing", "champion"), NoChampionError),
         (("pointing", "r-unknown-1"), RetrainError),
         (("pointing", "b-unknown"), BundleError),
+        (("pointing", "{retrain}/no-such-variant"), RetrainError),
         (("panel", "no-such-file.png", "--model", "{retrain}", "--out", "x.png"), DatasetError),
         (("panel", "--model", "{retrain}", "--out", "x.png"), DatasetError),
         (("panel", "--phantoms", "1", "--label", "cough", "--model", "{retrain}", "--out", "x.png"), BundleError),

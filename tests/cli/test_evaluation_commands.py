@@ -4,19 +4,22 @@ import csv
 import io
 import json
 
+import matplotlib.image
 import pytest
 from trained_platform import VARIANT
 from typer.testing import CliRunner
 
 from ladnn.cli import app
-from ladnn.errors import RetrainError
+from ladnn.errors import RetrainError, SettingsError
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
 from ladnn.labels import LESIONS
 from ladnn.registry.metric_rows import as_csv, metric_rows
 from ladnn.registry.test_set import open_test_set
 from ladnn.statistics import Interval
 
-BASIC = {"training_curves.png", f"validation_{VARIANT}_calibration.png", f"validation_{VARIANT}_lesion_pairs.png"}
+BASIC = {"training_curves.png", f"validation_{VARIANT}_calibration.png", f"validation_{VARIANT}_lesion_pairs.png"} | {
+    f"validation_{VARIANT.removesuffix('-ladnn')}_attention.png"
+}
 CURVES = {"roc.png", "precision_recall.png"}
 
 
@@ -90,6 +93,22 @@ def test_figures_are_written_as_png(tested, tmp_path):
     assert written >= BASIC | {f"validation_{name}" for name in CURVES}
     assert {path.read_bytes()[:4] for path in (tmp_path / "new" / "figures").iterdir()} == {b"\x89PNG"}
     assert sorted(finished.stdout.split()) == sorted(str(tmp_path / "new" / "figures" / name) for name in written)
+
+
+def test_the_panel_of_attention_shows_validation_slices_of_both_classes(tested, tmp_path):
+    run(tested, "figures", "--out", str(tmp_path))
+
+    panel = matplotlib.image.imread(tmp_path / f"validation_{VARIANT.removesuffix('-ladnn')}_attention.png")
+    assert panel[:, :, :3].std(axis=2).max() > 0.2  # in colours
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tested, tmp_path):
+    (tmp_path / "taken").touch()
+
+    for place in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        finished = run(tested, "figures", "--out", str(place))
+        assert isinstance(finished.exception, SettingsError)
+        assert str(place) in str(finished.exception)
 
 
 def test_before_the_test_set_is_opened_there_is_validation_alone(trained_platform, tmp_path):

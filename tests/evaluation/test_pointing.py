@@ -1,14 +1,23 @@
 """The pointing game on maps whose answer is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.figures.attention_panel import PanelRow, attention_panel
+from ladnn.evaluation.figures.attention_panel import PanelRow, attention_panel, panel_title
 from ladnn.evaluation.outlined import OutlinedSlice, outlined_phantoms
-from ladnn.evaluation.pointing import ALL_LESIONS, Look, diagnosis_difference, look, summarise_pointing
+from ladnn.evaluation.pointing import (
+    ALL_LESIONS,
+    Look,
+    diagnosis_difference,
+    diagnosis_differences,
+    look,
+    summarise_pointing,
+)
 from ladnn.statistics import Bootstrap
 
 SAMPLING = Bootstrap(n_replicates=200, confidence=0.95, seed=1)
@@ -115,6 +124,31 @@ def test_models_are_compared_on_the_same_slices() -> None:
         summarise_pointing([], SAMPLING)
 
 
+def test_maps_that_all_point_right_leave_room_for_other_patients() -> None:
+    right = [Look("GGO", f"p{i}", 1, 1, 1, 0.5, 0.1, 0.1, 0.2) for i in range(30)]
+    measured = summarise_pointing(right, SAMPLING).labels["GGO"]
+    assert (measured.pointing.value, measured.pointing.high) == (1, 1)
+    assert measured.pointing.low == pytest.approx(0.8865, abs=1e-4)  # Wilson's bound: 1 / (1 + 1.96^2 / 30)
+    assert measured.energy.low is None
+    assert "resamplings of patients agree" in str(measured.energy)
+
+
+def test_each_ladnn_is_compared_with_the_baseline_of_its_backbone_and_seed() -> None:
+    def looks(*hits: int) -> list[Look]:
+        return [Look("covid", f"p{i}", hit, hit, hit, 0.5, 0.1, 0.1, 0.2) for i, hit in enumerate(hits)]
+
+    models = {
+        "lite0-ladnn": looks(1, 1, 0, 0), "lite0-ladnn-seed2": looks(1, 1, 1, 0), "resnet-ladnn": looks(0, 0, 0, 1),
+        "lite0-baseline-seed2": looks(0, 0, 0, 0), "lite0-baseline": looks(1, 0, 0, 0),
+        "resnet-baseline": looks(1, 0, 1, 1),
+    }  # fmt: skip
+    found = diagnosis_differences(models, SAMPLING)
+    assert list(found) == ["lite0: ladnn - baseline, mean of 2 seeds", "resnet: ladnn - baseline"]
+    assert [item.pointing.value for item in found.values()] == [0.5, -0.5]
+    alone = diagnosis_differences({"champion": looks(1, 0), "b-1": looks(0, 0)}, SAMPLING)
+    assert list(alone) == ["champion - b-1"]
+
+
 def test_outlined_phantoms_show_what_their_masks_say() -> None:
     shown = list(outlined_phantoms(9000, 2, 1))
     assert [piece.patient for piece in shown] == ["phantom-9000-00000", "phantom-9000-00001"]
@@ -132,3 +166,12 @@ def test_the_panel_is_a_picture_with_two_columns_a_model() -> None:
     assert wide == attention_panel(rows, "maps")
     with pytest.raises(DatasetError, match="no slice"):
         attention_panel([], "maps")
+
+
+def test_the_title_of_a_panel_says_in_what_a_plain_map_differs() -> None:
+    average, statistics = (SimpleNamespace(heads=SimpleNamespace(of_statistics=value)) for value in (False, True))
+    assert panel_title([average], "covid", fineness=1) == "Grad-CAM++ of covid"
+    assert panel_title([average], "GGO", "validation") == (
+        "Grad-CAM++ of GGO, validation (at 4 points a cell's side, smoothed: a plain Grad-CAM++ differs)"
+    )
+    assert "two signs taken apart" in panel_title([average, statistics], "covid", fineness=1)

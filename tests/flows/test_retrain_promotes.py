@@ -82,6 +82,8 @@ def test_mlflow_holds_a_run_a_variant_under_one_parent_run(promoted: Promoted) -
     child = next(run for run in runs if run.info.run_name == "efficientnet_lite0-ladnn")
     history = mlflow.get_metric_history(child.info.run_id, "train_diagnosis_loss")
     assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
+    figures = {Path(item.path).name for item in mlflow.list_artifacts(parents[0].info.run_id, "figures")}
+    assert {"validation_efficientnet_lite0_attention.png", "validation_roc.png", "training_curves.png"} <= figures
 
 
 def test_no_identifier_and_no_report_leaves_the_inbox(promoted: Promoted) -> None:

@@ -94,7 +94,7 @@ def test_a_download_that_is_not_the_pinned_file_is_not_kept(makers, tmp_path):
 def test_a_damaged_download_is_refused_by_name(makers, tmp_path):
     cached(tmp_path).parent.mkdir(parents=True)
     cached(tmp_path).write_bytes(DATA[:-1])
-    with pytest.raises(WeightsError, match=r"not the pinned .*delete it there"):
+    with pytest.raises(WeightsError, match=rf"{cached(tmp_path)} has SHA-256 .* not the pinned .*delete it there"):
         WeightsSource().read(WeightsFile(Download(f"{makers}/{NAME}"), SHA256))
 
 

@@ -1,15 +1,18 @@
 """Table 2: the paper's numbers, and ours measured on models whose scores are known."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 from trained_platform import TrainedPlatform
+from typer.testing import CliRunner
 
+from ladnn.cli import app
 from ladnn.config import ExperimentConfig
 from ladnn.dataset.version import load_manifest, rows_of
-from ladnn.errors import BudgetSpentError, ConfigError, DatasetError, RetrainError, WeightsError
+from ladnn.errors import BudgetSpentError, ConfigError, DatasetError, RetrainError, SettingsError, WeightsError
 from ladnn.evaluation.calibration import Calibration, Temperature
 from ladnn.evaluation.scored import Scored, keep_scored
 from ladnn.governance.ledger import count_openings, openings, record_opening, use_of
@@ -84,6 +87,19 @@ def test_backbones_without_weights_are_named_before_anything_is_trained(
     check_backbones(["resnet18", "vgg16"], random, WeightsSource())
     with pytest.raises(ConfigError, match="alexnet"):
         check_backbones(["alexnet"], random, WeightsSource())
+
+
+def test_a_folder_for_results_that_cannot_be_made_is_told_before_anything_is_trained(
+    trained_platform: TrainedPlatform, tmp_path: Path
+) -> None:
+    (taken := tmp_path / "taken").touch()
+    of_phantoms = ("--backbones", "efficientnet_lite0", "--cuts", "D0", "--set", "data.synthetic=true")
+    finished = CliRunner().invoke(
+        app, ["reproduce", "table2", *of_phantoms, "--out", str(taken)], env={"LADNN_HOME": str(trained_platform.home)}
+    )
+    assert isinstance(finished.exception, SettingsError)
+    assert str(taken) in str(finished.exception)
+    assert not list(trained_platform.store.list("reproductions/"))
 
 
 def test_numbers_are_means_over_seeds_and_differences_are_paired(

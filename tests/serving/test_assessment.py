@@ -90,6 +90,18 @@ def test_what_cannot_be_read_is_skipped_with_its_reason_and_the_rest_is_scored(c
     assert "No such file" in assessment.skipped[1].reason
 
 
+def test_an_image_counts_once_and_not_at_all_where_its_lines_disagree(champion_platform, folder):
+    table = table_of(folder, image=["0.png", "1.png", "1.png", "0.png", "4.png", "5.png"], patient_id=list("AAAABC"))
+    table.write_text(table.read_text().replace("0.png,A,1", "0.png,A,0"))  # 1.png is stated to be both
+
+    assessment = assessed(champion_platform, folder, table)
+
+    assert assessment.n_scored == 3
+    assert [item.image for item in assessment.skipped] == ["1.png", "1.png", "0.png"]
+    assert "do not agree" in assessment.skipped[1].reason
+    assert "earlier line" in assessment.skipped[2].reason
+
+
 def test_images_of_the_models_own_dataset_version_are_counted(champion_platform, folder):
     (folder / "0.png").write_bytes(champion_platform.contributed_images()[0])
 

@@ -1,6 +1,6 @@
 """Attention maps beside their slices (paper, figure 5): the slice with its lesions, then map and overlay of each model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import fill
 
@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation, find_objects
 from scipy.ndimage import label as find_pieces
 
 from ladnn.errors import DatasetError
-from ladnn.evaluation.attention import Maps
+from ladnn.evaluation.attention import FINENESS, AttentionSource, Maps
 from ladnn.evaluation.figures.drawing import INK, PALETTE, open_figure, png
 from ladnn.labels import LESIONS
 
@@ -81,6 +81,24 @@ def attention_panel(rows: Sequence[PanelRow], title: str) -> bytes:
     heading = f"{title}; red high, blue low, each map scaled by itself"
     figure.suptitle(fill(heading, int(_TITLE_CHARACTERS_PER_IN * _CELL_IN * n_columns)), color=INK, fontsize=9)
     return png(figure)
+
+
+def panel_title(sources: Iterable[AttentionSource], label: str, where: str = "", fineness: int = FINENESS) -> str:
+    """Return a title that says in what the maps of a label differ from a plain Grad-CAM++.
+
+    Args:
+        sources: of the maps.
+        label: whose maps are drawn.
+        where: what is shown, such as `resnet18 on validation`.
+        fineness: of the maps; see `fine_maps`.
+    """
+    differences = []
+    if fineness > 1:
+        differences.append(f"at {fineness} points a cell's side, smoothed")
+    if any(source.heads.of_statistics for source in sources):
+        differences.append("maps of two signs taken apart")
+    title = f"Grad-CAM++ of {label}" + (f", {where}" if where else "")
+    return f"{title} ({'; '.join(differences)}: a plain Grad-CAM++ differs)" if differences else title
 
 
 def _draw_slice(axes: Axes, row: PanelRow) -> None:

@@ -10,8 +10,10 @@ from trained_platform import VARIANT
 from typer.testing import CliRunner
 
 from ladnn.cli import app
+from ladnn.dataset.version import load_manifest, rows_of
 from ladnn.errors import RetrainError, SettingsError
 from ladnn.evaluation.metrics import DIAGNOSIS_METRICS
+from ladnn.intake.record import image_key
 from ladnn.labels import LESIONS
 from ladnn.registry.metric_rows import as_csv, metric_rows
 from ladnn.registry.test_set import open_test_set
@@ -100,6 +102,19 @@ def test_the_panel_of_attention_shows_validation_slices_of_both_classes(tested, 
 
     panel = matplotlib.image.imread(tmp_path / f"validation_{VARIANT.removesuffix('-ladnn')}_attention.png")
     assert panel[:, :, :3].std(axis=2).max() > 0.2  # in colours
+
+
+def test_a_lost_image_is_left_out_of_the_panel_with_a_note(tested, tmp_path):
+    validation = rows_of(load_manifest(tested.store, tested.plan.dataset_version), "validation")
+    image = validation["image"].min()
+    (tested.home / "store" / image_key(image)).unlink()
+
+    finished = run(tested, "figures", "--out", str(tmp_path))
+
+    assert finished.exit_code == 0
+    assert "left out of the attention panels" in finished.stderr
+    assert image in finished.stderr
+    assert list(tmp_path.glob("*_attention.png"))
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tested, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ladnn.config import ExperimentConfig
+from ladnn.config import ExperimentConfig, Variant
 from ladnn.errors import RetrainError
 from ladnn.store import ObjectStore, read_json, write_json_if_absent
 
@@ -36,6 +36,18 @@ class Plan(BaseModel):
     reason: str
     """What set it off: by hand, schedule, a number of new studies, or drift."""
     planned_at: datetime
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of this name.
+
+        Raises:
+            RetrainError: there is none.
+        """
+        for variant in self.config.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(variant.name for variant in self.config.variants)
+        raise RetrainError(f"retrain {self.retrain_id} has no variant {name!r}; it has {known}")
 
 
 class Found(BaseModel):

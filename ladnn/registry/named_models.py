@@ -98,10 +98,7 @@ def _named(store: ObjectStore, name: str, trusted: TrustedKeys) -> Iterator[tupl
     else:
         retrain_id, _, variant = name.partition("/")
         plan = chosen_plan(store, None if retrain_id == LAST else retrain_id)
-        known = [each.name for each in plan.config.variants]
-        if variant and variant not in known:
-            raise RetrainError(f"retrain {plan.retrain_id} has no variant {variant}; it has {', '.join(known)}")
-        for wanted in [variant] if variant else _trained_variants(store, plan):
+        for wanted in [plan.variant(variant).name] if variant else _trained_variants(store, plan):
             yield wanted, TrainedVariant(plan, required_trained(store, plan.retrain_id, wanted))
 
 

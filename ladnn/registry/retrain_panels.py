@@ -72,5 +72,5 @@ def _first_trained(store: ObjectStore, plan: Plan, variants: list[Variant]) -> t
 
 
 def _row(name: str, pixels: Pixels, sources: dict[str, AttentionSource]) -> PanelRow:
-    maps = {name: source.on_picture(pixels, [DIAGNOSIS])[0] for name, source in sources.items()}
+    maps = {model: source.on_picture(pixels, [DIAGNOSIS])[0] for model, source in sources.items()}
     return PanelRow(name=name, pixels=pixels, maps=maps)

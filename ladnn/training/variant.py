@@ -14,7 +14,7 @@ from ladnn.dataset.pipeline import LabelledPixels
 from ladnn.dataset.pixels import load_pixels
 from ladnn.dataset.split import Split
 from ladnn.dataset.version import label_matrix, load_manifest, rows_of
-from ladnn.errors import RetrainError, TrainingError
+from ladnn.errors import TrainingError
 from ladnn.model.export import export_onnx, weights_to_safetensors
 from ladnn.model.network import build_network
 from ladnn.model.preprocessing import Preprocessing
@@ -75,7 +75,7 @@ def train_variant(
         return done
     started_s = time.perf_counter()
     plan = required_plan(store, retrain_id)
-    variant = _variant(plan, variant_name)
+    variant = plan.variant(variant_name)
     training, seed = plan.config.training, plan.config.seed_of(variant)
     accelerator = open_devices()
     with accelerator.local_main_process_first():  # the others find weights and pixels in the caches
@@ -106,14 +106,6 @@ def train_variant(
 def variant_checkpoints(store: ObjectStore, retrain_id: str, variant_name: str) -> Checkpoints:
     """Return the checkpoints of a variant of a retrain; there are none once it is trained."""
     return Checkpoints(store, f"{retrain_id}/{variant_name}")
-
-
-def _variant(plan: Plan, name: str) -> Variant:
-    for variant in plan.config.variants:
-        if variant.name == name:
-            return variant
-    known = ", ".join(variant.name for variant in plan.config.variants)
-    raise RetrainError(f"retrain {plan.retrain_id} has no variant {name!r}; it has {known}")
 
 
 def _parts(
